@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * kws: binary-network keyword spotting. This is the whole public interface.
+ *
+ *     #include "kws.h"
+ *     #include "models/kws12.h"                      // written by `kws export`
+ *
+ *     static _Alignas(KWS_ALIGN) unsigned char memory[KWS_KWS12_STATE_SIZE];
+ *     kws_state_t *kws;
+ *     if (kws_init(memory, sizeof memory, &kws_kws12, &kws) != KWS_OK) abort();
+ *
+ *     int16_t pcm[512];                              // any chunk size works
+ *     kws_event_t events[KWS_EVENT_CAPACITY(512)];
+ *     while (read_microphone(pcm, 512)) {
+ *         int n = kws_feed(kws, pcm, 512, events, KWS_EVENT_CAPACITY(512));
+ *         for (int i = 0; i < n; i++)
+ *             printf("%s %.2f s\n", kws_kws12.class_names[events[i].word], events[i].sample / 16000.0);
+ *     }
+ *
+ * Rules the engine keeps: C11; no allocation; no global that changes; no libc beyond memcpy and memset; reentrant, one
+ * state a stream; the same input gives the same bits on every target (integers are exact, floats have one fixed order
+ * and are never contracted into fused multiply-adds).
+ *
+ * Bits: 1 stands for +1 and 0 for -1; bit i of 64-bit word j is channel 64 j + i. A binary dot product over K channels
+ * is K - 2 popcount(a ^ b). Where a value feeds only a sign, the layer keeps the comparison alone:
+ * bit = (accumulator >= threshold) ^ flip.
+ */
+#ifndef KWS_H
+#define KWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KWS_ENGINE_VERSION 1 /* changes when kws_model_t or the meaning of a field does */
+#define KWS_ALIGN 64         /* of the caller's memory and of every model array */
+
+#define KWS_KERNEL 5 /* taps of the convolutions, per side, and of the depthwise memory */
+#define KWS_CONV1_CHANNELS 16
+#define KWS_CONV2_CHANNELS 32
+
+/* Most events that feeding `n` samples can return: at most one a classification, at most one classification a hop. */
+#define KWS_EVENT_CAPACITY(n) ((n) / 64 + 1)
+
+typedef enum kws_status {
+    KWS_OK = 0,
+    KWS_ERROR_ARGUMENT = -1, /* a null pointer or a value out of range */
+    KWS_ERROR_VERSION = -2,  /* the model was exported for another engine version */
+    KWS_ERROR_MODEL = -3,    /* shapes that this engine does not run */
+    KWS_ERROR_MEMORY = -4,   /* memory too small or not KWS_ALIGN-aligned */
+    KWS_ERROR_CAPACITY = -5  /* fewer event slots than KWS_EVENT_CAPACITY(n); nothing was consumed */
+} kws_status_t;
+
+/* Log-mel front end: data, not code. Powers are window-normalised; feature = 10 log10(max(power, 1e-10)) in dB. */
+typedef struct kws_frontend {
+    int32_t sample_rate; /* Hz */
+    int32_t n_fft;       /* samples a frame; a power of two, 64..4096 */
+    int32_t hop;         /* samples between frames, 64..n_fft */
+    int32_t n_mels;      /* bands, a multiple of 8, at most 256: two mel steps fill a word of linear_weight */
+    int32_t frames;      /* frames a window, a multiple of 4, at most 1024 */
+    float offset;        /* dB; the network sees (feature - offset) * scale */
+    float scale;
+    const float *window;       /* [n_fft] Hann / sqrt(sum of squares) / 32768: int16 in, normalised out */
+    const float *twiddle;      /* [n_fft] pairs cos(2 pi k / n_fft), -sin(2 pi k / n_fft), k < n_fft / 2 */
+    const uint16_t *mel_first; /* [n_mels] first FFT bin of each filter */
+    const uint16_t *mel_count; /* [n_mels] bins of each filter */
+    const float *mel_weight;   /* [sum of mel_count] filters one after another */
+} kws_frontend_t;
+
+/* One block's weights, shared by every depth that runs it.   C = channels, H = hidden. */
+typedef struct kws_block {
+    const uint64_t *memory_weight;  /* [KWS_KERNEL][C/64] depthwise taps, oldest frame first */
+    const uint64_t *expand_weight;  /* [H][C/64] */
+    const uint64_t *project_weight; /* [C][H/64] */
+    const float *memory_input;      /* [C] bit = (x >= memory_input) feeds the depthwise memory */
+    const float *memory_slope;      /* [C] PReLU slope for negative values */
+    const float *expand_input;      /* [C] bit = (m >= expand_input) feeds the expansion */
+    const float *project_slope;     /* [C] */
+} kws_block_t;
+
+/* One block as one depth runs it: its batch norms and scales, folded.
+ *   m = x + prelu(memory_scale * acc + memory_bias);  bits = (acc >= expand_threshold) ^ expand_flip;
+ *   y = m + prelu(project_scale * acc + project_bias) */
+typedef struct kws_pass {
+    const kws_block_t *block;
+    const float *memory_scale;       /* [C] */
+    const float *memory_bias;        /* [C] */
+    const int16_t *expand_threshold; /* [H] */
+    const uint64_t *expand_flip;     /* [H/64] */
+    const float *project_scale;      /* [C] */
+    const float *project_bias;       /* [C] */
+} kws_pass_t;
+
+typedef struct kws_depth {
+    int32_t delta; /* 1: every block, 2: every second, 4: every fourth */
+    int32_t n_passes;
+    const kws_pass_t *passes; /* [n_passes] in order */
+    const float *class_scale; /* [n_classes] logit = class_scale * sum(class_weight * y) + class_bias */
+    const float *class_bias;  /* [n_classes] */
+} kws_depth_t;
+
+/* A model: shapes, tables, and pointers to const, KWS_ALIGN-aligned arrays.   T = frames/4, M = n_mels/4. */
+typedef struct kws_model {
+    uint32_t version;   /* KWS_ENGINE_VERSION */
+    int32_t channels;   /* C: a multiple of 64, at most 256 */
+    int32_t hidden;     /* H: a multiple of 64, at most 512 */
+    int32_t n_blocks;   /* 1..64 */
+    int32_t n_depths;   /* 1..64 */
+    int32_t n_classes;  /* 1..1024 */
+    int32_t n_words;    /* classes below are words, at least one; the rest (unknown, silence) never make an event */
+    int32_t hop_frames; /* frames between classifications of a stream, 1..frames */
+    int32_t smoothing;  /* classifications averaged, 1..16 */
+    int32_t refractory; /* samples after an event of a word in which it cannot fire again */
+    const kws_frontend_t *frontend;
+    const kws_block_t *blocks;      /* [n_blocks] */
+    const kws_depth_t *depths;      /* [n_depths], deepest first */
+    const char *const *class_names; /* [n_classes] */
+    const float *word_threshold;    /* [n_words] smoothed score that makes an event, at least 0 */
+    const float *conv1_weight;      /* [25][16] tap = 5 * mel + time; bit = (bias + sum >= 0); edge padded with 0 */
+    const float *conv1_bias;        /* [16] */
+    const uint16_t *conv2_weight;   /* [32][25] bit i of a tap is input channel i; edge padded with -1 */
+    const int16_t *conv2_threshold; /* [32] */
+    const uint32_t *conv2_flip;     /* [1] bit i is output channel i */
+    const uint64_t *linear_weight;  /* [C][M*32/64] input 32 * mel + channel */
+    const float *linear_scale;      /* [C] x = prelu(linear_scale * acc + linear_bias) */
+    const float *linear_bias;       /* [C] */
+    const float *linear_slope;      /* [C] */
+    const int8_t *class_weight;     /* [n_classes][T*C] input C * t + c */
+} kws_model_t;
+
+typedef struct kws_event {
+    uint64_t sample; /* stream position at the end of the window that decided, in samples since kws_init */
+    int32_t word;    /* index into class_names */
+    int32_t delta;   /* depth that decided */
+    float score;     /* smoothed probability, 0..1 */
+} kws_event_t;
+
+typedef struct kws_state kws_state_t;
+
+/* Bytes of caller memory that `model` needs (0 for a model that kws_init would refuse). The exported header holds the
+ * same number as a constant. */
+size_t kws_state_size(const kws_model_t *model);
+
+/* Lays a state out in `memory`, starting as after endless digital silence, at depths[0]. */
+kws_status_t kws_init(void *memory, size_t size, const kws_model_t *model, kws_state_t **state);
+
+/* Back to the state that kws_init left, keeping depth and thresholds. */
+void kws_reset(kws_state_t *state);
+
+/* Feeds `n` samples of 16-bit PCM at the model's rate; writes events in order and returns their count, or a negative
+ * kws_status_t. The events of a stream do not depend on how it is cut into chunks. */
+int kws_feed(kws_state_t *state, const int16_t *pcm, size_t n, kws_event_t *events, size_t capacity);
+
+/* Samples that one window spans: n_fft + (frames - 1) * hop. */
+size_t kws_window_samples(const kws_model_t *model);
+
+/* Classifies one window of kws_window_samples() samples; the stream is not disturbed. logits: [n_classes]. */
+kws_status_t kws_classify(kws_state_t *state, const int16_t *pcm, float *logits);
+
+/* The two halves of kws_classify. features: [frames][n_mels] in dB. */
+kws_status_t kws_features(kws_state_t *state, const int16_t *pcm, float *features);
+kws_status_t kws_network(kws_state_t *state, const float *features, float *logits);
+
+/* Integer accumulators of one kws_network call at `delta`, in the order they are computed, for tests: convolution
+ * [mel][time][32], linear [T][C], then per pass memory [T][C], expansion [T][H], projection [T][C]. */
+size_t kws_trace_size(const kws_model_t *model, int delta); /* count of int16 values, 0 where delta is unknown */
+kws_status_t kws_network_traced(kws_state_t *state, const float *features, float *logits, int16_t *trace);
+
+/* probabilities[i] = exp(logits[i]) / sum, in the engine's own fixed-order arithmetic. */
+void kws_softmax(const float *logits, int n, float *probabilities);
+
+/* Settings, legal between any two calls. */
+kws_status_t kws_set_depth(kws_state_t *state, int delta);
+kws_status_t kws_set_threshold(kws_state_t *state, int word, float threshold); /* 0..1; above 1 never fires */
+
+/* What the stream last saw, for displays: smoothed scores [n_classes], and the newest frame [n_mels] in dB. */
+const float *kws_scores(const kws_state_t *state);
+const float *kws_last_frame(const kws_state_t *state);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
