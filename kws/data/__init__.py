@@ -1,0 +1,1 @@
+"""Recordings: reading, splits, tasks, checking, downloading, synthesising."""

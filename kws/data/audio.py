@@ -1,0 +1,49 @@
+"""Reading recordings: any file that libsndfile reads becomes 16 kHz mono 16-bit samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from kws.errors import KwsError
+
+SAMPLE_RATE = 16000
+SUFFIXES = (".wav", ".flac", ".ogg")
+
+
+def to_int16(samples: NDArray[np.floating]) -> NDArray[np.int16]:
+    """Float samples in -1..1 as int16, rounded and saturated; the shape is kept."""
+    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def to_mono_16k(samples: NDArray[np.float32], rate: int) -> NDArray[np.int16]:
+    """Float samples [n] or [n, channels] at ``rate`` Hz as int16 [m] at 16 kHz: channels averaged, soxr resampling."""
+    if samples.ndim == 2:
+        samples = samples.mean(axis=1)
+    if rate != SAMPLE_RATE:
+        samples = soxr.resample(samples, rate, SAMPLE_RATE, quality="HQ")
+    return to_int16(samples)
+
+
+def read_audio(path: str | Path) -> NDArray[np.int16]:
+    """The recording at ``path`` as int16 [n] at 16 kHz mono, whatever its rate and channels.
+
+    Raises:
+        KwsError: the file is missing, is not audio, holds no sample, or holds samples that are not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise KwsError(f"{path}: no such file; give the path of a {', '.join(SUFFIXES)} recording.")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise KwsError(f"{path}: not a readable recording ({error}); remove it or record it again.") from error
+    if len(samples) == 0:
+        raise KwsError(f"{path}: holds no sample; remove it or record it again.")
+    if not np.isfinite(samples).all():
+        raise KwsError(f"{path}: holds samples that are not numbers (NaN or infinite); export it again as 16-bit PCM.")
+    return to_mono_16k(samples, rate)
