@@ -1,0 +1,43 @@
+"""``kws train``: recordings in, a model file out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command("train", help="Train a binary network on a folder of recordings.")(train)
+
+
+def train(
+    data: Annotated[Path, typer.Option(help="Folder of recordings, <word>/*.wav, or a Speech Commands folder.")],
+    out: Annotated[Path, typer.Option(help="Run folder: checkpoints, record, logs and, at the end, model.kws.")],
+    words: Annotated[str, typer.Option(help="Words to spot, comma-separated; overrides --task.")] = "",
+    task: Annotated[str, typer.Option(help="Speech Commands task: 12, 22 or 35.")] = "12",
+    preset: Annotated[str, typer.Option(help="Feature preset.")] = "bifsmn",
+    recipe: Annotated[str, typer.Option(help="Length of training: standard, or quick for a first try.")] = "standard",
+    epochs: Annotated[int | None, typer.Option(help="Epochs of the last stage; the others scale with it.")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Run folder or teacher.pt whose float teacher to reuse.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
+    name: Annotated[str | None, typer.Option(help="Name of the model; the run folder's by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run, with its settings.")] = False,
+) -> None:
+    from kws_training.display import TrainingDisplay
+    from kws_training.run import new_settings, resumed_settings
+    from kws_training.run import train as run
+
+    from kws.data.tasks import TASKS, task_of_words
+    from kws.errors import KwsError
+
+    if resume:
+        settings = resumed_settings(out)
+    else:
+        if not words and task not in TASKS:
+            raise KwsError(f"'{task}' is no task; choose {', '.join(TASKS)}, or name --words.")
+        chosen = task_of_words([word.strip() for word in words.split(",")]) if words else TASKS[task]
+        settings = new_settings(chosen, recipe, preset, epochs, seed)
+    with TrainingDisplay(settings, out) as display:
+        run(data, out, settings, display, display.reading, resume=resume, teacher=teacher, name=name)

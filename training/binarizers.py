@@ -1,0 +1,84 @@
+"""Binarizers: how a real number becomes +1 or -1, and what the backward pass pretends that it did.
+
+Each is an autograd function with a named surrogate gradient; ``ACTIVATIONS`` and ``WEIGHTS`` are the tables that the
+networks pick from. sign(0) is +1 everywhere, so that a bit has two values and not three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def sign(x: Tensor) -> Tensor:
+    """+1 where ``x >= 0``, else -1; the dtype and shape of ``x``, no gradient."""
+    return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+
+
+class _ClippedIdentity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return grads[0] * (x.abs() <= 1.0)
+
+
+class _Polynomial(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return grads[0] * (2.0 - 2.0 * x.abs()).clamp_min(0.0)
+
+
+def clipped_identity(x: Tensor) -> Tensor:
+    """sign(x); backward: the gradient where ``|x| <= 1``, else 0 (Courbariaux et al., BNN, 2016, eq. 4)."""
+    return _ClippedIdentity.apply(x)
+
+
+def polynomial(x: Tensor) -> Tensor:
+    """sign(x); backward: the gradient times ``max(0, 2 - 2|x|)`` (Liu et al., Bi-Real Net, ECCV 2018, eq. 7)."""
+    return _Polynomial.apply(x)
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"clipped": clipped_identity, "polynomial": polynomial}
+WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {"clipped": clipped_identity, "polynomial": polynomial}
+
+
+def weight_scale(weight: Tensor) -> Tensor:
+    """One scale per output channel, the mean magnitude of its latent weights (XNOR-Net, ECCV 2016, section 3.1).
+
+    ``weight``: [out, ...]. Returns [out], without gradient: a batch norm follows every layer and learns the gain.
+    """
+    return weight.detach().abs().flatten(1).mean(1)
+
+
+class _RoundPassThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return torch.round(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0]
+
+
+def int8_scale(weight: Tensor) -> Tensor:
+    """Scale of each row of ``weight`` [out, in] that maps its largest magnitude to 127; [out], without gradient."""
+    return weight.detach().abs().amax(1).clamp_min(1e-12) / 127.0
+
+
+def int8_weight(weight: Tensor, scale: Tensor) -> Tensor:
+    """``weight / scale`` rounded to -127..127, as float; backward: the identity times ``1 / scale``."""
+    return _RoundPassThrough.apply(weight / scale[:, None])

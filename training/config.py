@@ -1,0 +1,112 @@
+"""Every setting of a training run, as data: what the record file holds and what a resumed run must agree with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from kws.errors import KwsError
+from kws_training.augment import Augmentation
+from kws_training.networks import Topology
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """One stage of training.
+
+    Attributes:
+        name: "teacher", "activations" or "binary".
+        epochs: passes; 0 leaves the stage out.
+        rate: peak learning rate of AdamW.
+        decay: weight decay.
+    """
+
+    name: str
+    epochs: int
+    rate: float
+    decay: float
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A run: teacher (float), then the student with binary activations, then with binary weights too.
+
+    The stages follow "two-stage" binarization (Bulat et al., 2019; ReActNet, ECCV 2020, section 5): the student starts as
+    the teacher's weights, first learns to live with one-bit inputs, then with one-bit weights.
+
+    Attributes:
+        words: in class order.
+        fillers: whether ``_unknown_`` and ``_silence_`` follow the words.
+        topology: of teacher and student.
+        stages: in order.
+        augmentation: ranges of the draws.
+        batch: clips a step.
+        seed: of every draw and of the initial weights.
+        warmup: epochs over which the learning rate rises; then it follows a cosine to zero.
+        answers: weight of the distilled answers.
+        hidden: weight of the distilled hidden maps (gamma).
+        temperature: of the distilled answers.
+        depth_weights: weight of each depth's loss, in the order of ``topology.deltas``.
+    """
+
+    words: tuple[str, ...]
+    fillers: bool
+    topology: Topology
+    stages: tuple[StageSettings, ...]
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    batch: int = 128
+    seed: int = 0
+    warmup: float = 2.0
+    answers: float = 1.0
+    hidden: float = 1.0
+    temperature: float = 2.0
+    depth_weights: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def as_dict(self) -> dict:
+        """JSON-able; ``from_dict`` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Settings:
+        """What ``as_dict`` wrote, also after a trip through JSON."""
+        content = dict(content)
+        augmentation = content.pop("augmentation")
+        augmentation = {k: tuple(v) if isinstance(v, list) else v for k, v in augmentation.items()}
+        topology = dict(content.pop("topology"))
+        topology["deltas"] = tuple(topology["deltas"])
+        stages = tuple(StageSettings(**stage) for stage in content.pop("stages"))
+        content["words"] = tuple(content["words"])
+        content["depth_weights"] = tuple(content["depth_weights"])
+        return cls(
+            topology=Topology(**topology), stages=stages, augmentation=Augmentation(**augmentation), **content
+        )
+
+
+RECIPES: dict[str, tuple[StageSettings, ...]] = {
+    "standard": (
+        StageSettings("teacher", 40, 3e-3, 1e-2),
+        StageSettings("activations", 20, 2e-3, 1e-4),
+        StageSettings("binary", 80, 2e-3, 0.0),
+    ),
+    "quick": (
+        StageSettings("teacher", 8, 3e-3, 1e-2),
+        StageSettings("activations", 3, 2e-3, 1e-4),
+        StageSettings("binary", 8, 2e-3, 0.0),
+    ),
+}
+
+
+def recipe(name: str, epochs: int | None = None) -> tuple[StageSettings, ...]:
+    """The stages of a named recipe; ``epochs`` sets the binary stage's and scales the others in proportion.
+
+    Raises:
+        KwsError: no such recipe, or fewer than one epoch.
+    """
+    if name not in RECIPES:
+        raise KwsError(f"'{name}' is no recipe; choose {' or '.join(RECIPES)}.")
+    stages = RECIPES[name]
+    if epochs is None:
+        return stages
+    if epochs < 1:
+        raise KwsError(f"--epochs {epochs}: give at least 1.")
+    return tuple(replace(s, epochs=max(1, round(s.epochs * epochs / stages[-1].epochs))) for s in stages)

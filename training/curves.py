@@ -1,0 +1,38 @@
+"""Learning curves as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
+    """Draws loss and balanced validation accuracy at every depth against the epoch, stage after stage, as a PNG.
+
+    ``history`` holds the rows that ``kws_training.loop.Run`` records.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (loss, score) = pyplot.subplots(2, 1, figsize=(8, 7), sharex=True, constrained_layout=True)
+    epochs = range(1, len(history) + 1)
+    loss.plot(epochs, [row["loss"] for row in history], color="black")
+    loss.set_ylabel("training loss")
+    for delta in ("1", "2", "4"):
+        points = [(e, 100 * row["validation"][delta]["balanced_accuracy"]) for e, row in zip(epochs, history, strict=True)
+                  if delta in row["validation"]]
+        if points:
+            score.plot(*zip(*points, strict=True), label=f"depth {delta}")
+    score.set_ylabel("balanced accuracy, validation, %")
+    score.set_xlabel("epoch")
+    score.grid(alpha=0.3)
+    score.legend()
+    for epoch, (before, after) in enumerate(zip(history, history[1:], strict=False), start=1):
+        if before["stage"] != after["stage"]:
+            for axis in (loss, score):
+                axis.axvline(epoch + 0.5, color="grey", linestyle=":")
+            score.annotate(after["stage"], (epoch + 0.7, score.get_ylim()[0]), color="grey")
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)

@@ -1,0 +1,200 @@
+"""Recordings in memory, drawn in balanced and augmented batches.
+
+All waveforms are held as int16 (33,000 one-second clips take 1 GB), so that every epoch augments afresh and nothing is
+read twice. What a step draws depends on the seed, the stage, the epoch and the step alone: a resumed run draws the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kws.data.audio import read_audio
+from kws.data.tasks import BACKGROUND_STRETCH, FILLER_SHARE, SILENCE, Clip, Corpus, Task, evaluation_set, require_words
+from kws.errors import KwsError
+from kws.features import Preset, place_clip
+from kws_training.augment import Augmentation, add_noise, apply_gain, mask_spectrum, place
+from kws_training.features import LogMel
+
+CLIP_SAMPLES = 16000
+TEMPER = 0.5
+"""A class with n clips is drawn in proportion to n ** TEMPER: thin words come oftener, without repeating to excess."""
+
+Progress = Callable[[Iterable, int, str], Iterable]
+
+
+@dataclass
+class Loaded:
+    """Clips read into memory.
+
+    Attributes:
+        pcm: int16 [n, CLIP_SAMPLES], shorter clips padded with zeros, longer ones cut.
+        labels: int64 [n].
+        skipped: a sentence for every clip that was left out.
+    """
+
+    pcm: NDArray[np.int16]
+    labels: NDArray[np.int64]
+    skipped: list[str]
+
+
+def load(items: list[tuple[Clip, int]], progress: Progress, title: str) -> Loaded:
+    """Reads ``items`` (clip, label); leaves out, with a reason, what cannot be read and what holds no sound."""
+    pcm = np.zeros((len(items), CLIP_SAMPLES), np.int16)
+    kept, skipped = [], []
+
+    def read(clip: Clip) -> NDArray[np.int16] | str:
+        try:
+            return clip.read()
+        except KwsError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        results = pool.map(read, (clip for clip, _ in items))
+        for index, result in enumerate(progress(results, len(items), title)):
+            if isinstance(result, str):
+                skipped.append(result)
+            elif not result.any() and items[index][0].word != SILENCE:
+                skipped.append(f"{items[index][0].path}: digital silence; remove it or record it again.")
+            else:
+                samples = result[:CLIP_SAMPLES]
+                pcm[index, : len(samples)] = samples
+                kept.append(index)
+    labels = np.array([label for _, label in items], np.int64)
+    return Loaded(pcm[kept], labels[kept], skipped)
+
+
+def _background(corpus: Corpus, preset: Preset) -> NDArray[np.int16]:
+    """The training stretches of the background recordings, one after another; at least one window long."""
+    low, high = BACKGROUND_STRETCH["training"]
+    pieces = []
+    for path in corpus.backgrounds:
+        samples = read_audio(path)
+        pieces.append(samples[int(low * len(samples)) : int(high * len(samples))])
+    noise = np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+    if len(noise) <= preset.window_samples:
+        noise = np.concatenate([noise, np.zeros(preset.window_samples + 1 - len(noise), np.int16)])
+    return noise
+
+
+class TrainingData:
+    """The training and validation clips of a task.
+
+    Args:
+        corpus: scanned folder; must hold every word of ``task``, and with fillers at least one other word (for
+            ``_unknown_``) and a background recording or a ``_silence_`` folder.
+        task: classes.
+        preset: features.
+        augmentation: ranges of the draws.
+        seed: of every draw.
+        progress: wraps an iterable with a progress bar.
+
+    Raises:
+        KwsError: a class has no usable training clip, or there is no validation clip.
+    """
+
+    def __init__(
+        self, corpus: Corpus, task: Task, preset: Preset, augmentation: Augmentation, seed: int, progress: Progress
+    ) -> None:
+        require_words(corpus, task)
+        self.task, self.preset, self.augmentation, self.seed = task, preset, augmentation, seed
+        self.log_mel = LogMel(preset)
+        items = [(clip, i) for i, word in enumerate(task.words) for clip in corpus.select(word, "training")]
+        self.word_clips = len(items)
+        if task.fillers:
+            items += [(clip, len(task.words)) for clip in corpus.others(task, "training")]
+            items += [(clip, len(task.words) + 1) for clip in corpus.select(SILENCE, "training")]
+        training = load(items, progress, "Reading training clips")
+        self.pcm, self.labels = torch.from_numpy(training.pcm), training.labels
+        self.noise = torch.from_numpy(_background(corpus, preset))
+        self.members = [np.flatnonzero(self.labels == label) for label in range(len(task.class_names))]
+        self._check_classes(corpus)
+        validation = load(evaluation_set(corpus, task, "validation"), progress, "Reading validation clips")
+        if len(validation.labels) == 0:
+            raise KwsError(f"{corpus.root}: no validation clip; add speakers, or name files <speaker>_nohash_<n>.wav.")
+        self.skipped = training.skipped + validation.skipped
+        self.validation_features = self._validation_features(validation.pcm)
+        self.validation_labels = torch.from_numpy(validation.labels)
+        self.hash = self._hash(validation)
+
+    def _check_classes(self, corpus: Corpus) -> None:
+        for label, name in enumerate(self.task.class_names):
+            if len(self.members[label]):
+                continue
+            if name == SILENCE and self.noise.any():
+                continue
+            remedy = {
+                "_unknown_": "add folders of other words, or an _unknown_ folder",
+                SILENCE: "add recordings of room noise to a _background_noise_ folder",
+            }.get(name, "add recordings of it")
+            raise KwsError(f"{corpus.root}: no usable training clip for {name}; {remedy}.")
+
+    def _validation_features(self, pcm: NDArray[np.int16]) -> Tensor:
+        maps = []
+        for start in range(0, len(pcm), 512):
+            windows = np.stack([place_clip(clip, self.preset) for clip in pcm[start : start + 512]])
+            maps.append(self.log_mel(torch.from_numpy(windows).float()))
+        return torch.cat(maps)
+
+    def _hash(self, validation: Loaded) -> str:
+        digest = hashlib.sha256()
+        for array in (self.pcm.numpy(), self.labels, self.noise.numpy(), validation.pcm, validation.labels):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def counts(self) -> dict[str, int]:
+        """Training clips by class name."""
+        return {name: len(self.members[label]) for label, name in enumerate(self.task.class_names)}
+
+    def _draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Indices and labels of one epoch; index -1 is a cut of background noise."""
+        words = len(self.task.words)
+        weight = np.array([len(self.members[label]) for label in range(words)], float) ** TEMPER
+        shares = list(np.rint(weight / weight.sum() * self.word_clips).astype(int))
+        if self.task.fillers:
+            shares += [max(1, round(FILLER_SHARE * self.word_clips))] * 2
+        indices, labels = [], []
+        for label, share in enumerate(shares):
+            members = self.members[label] if len(self.members[label]) else np.array([-1])
+            rounds = [rng.permutation(members) for _ in range(-(-share // len(members)))]
+            indices.append(np.concatenate(rounds)[:share])
+            labels.append(np.full(share, label))
+        order = rng.permutation(sum(shares))
+        return np.concatenate(indices)[order], np.concatenate(labels)[order]
+
+    def steps(self, batch: int) -> int:
+        """Batches an epoch; the last, incomplete one is left out unless it is the only one."""
+        total = len(self._draw(np.random.default_rng(0))[0])
+        return max(1, total // batch)
+
+    def epoch(self, stage: int, epoch: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields (features float32 [batch, n_mels, frames] in dB, labels int64 [batch])."""
+        rng = np.random.default_rng([self.seed, stage, epoch])
+        indices, labels = self._draw(rng)
+        for step in range(self.steps(batch)):
+            chosen = slice(step * batch, (step + 1) * batch)
+            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+            yield self._batch(indices[chosen], generator), torch.from_numpy(labels[chosen])
+
+    def _noise_windows(self, count: int, generator: torch.Generator) -> Tensor:
+        length = self.preset.window_samples
+        starts = torch.randint(len(self.noise) - length, (count,), generator=generator).tolist()
+        return torch.stack([self.noise[start : start + length] for start in starts]).float()
+
+    def _batch(self, indices: NDArray[np.int64], generator: torch.Generator) -> Tensor:
+        clips = self.pcm[torch.from_numpy(np.maximum(indices, 0))].float()
+        windows = place(clips, self.preset, self.augmentation, generator)
+        noise = self._noise_windows(len(indices), generator)
+        mixed = add_noise(windows, noise, self.augmentation, generator)
+        level = 10.0 ** (-2.0 * torch.rand((len(indices), 1), generator=generator))
+        is_background = torch.from_numpy(indices < 0)[:, None]
+        mixed = torch.where(is_background, noise * level, mixed)
+        features = self.log_mel(apply_gain(mixed, self.augmentation, generator))
+        return mask_spectrum(features, self.augmentation, generator)

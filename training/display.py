@@ -1,0 +1,78 @@
+"""What ``kws train`` shows: a progress bar for the epoch, a line for every epoch done, the time left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from kws_training.config import Settings, StageSettings
+from kws_training.loop import Watcher
+
+
+class TrainingDisplay(Watcher):
+    """A watcher that draws on the terminal; without one, it prints a line an epoch."""
+
+    def __init__(self, settings: Settings, out: Path) -> None:
+        self.settings, self.out = settings, out
+        self.console = Console()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.progress = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
+        self.bar: Any = None
+        self.stage_settings: StageSettings | None = None
+        self.steps = 0
+        self.seconds: list[float] = []
+
+    def __enter__(self) -> TrainingDisplay:
+        self.progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self.progress.stop()
+        if kind is KeyboardInterrupt:
+            self.console.print(f"Interrupted. Every complete epoch is kept: go on with --out {self.out} --resume.", markup=False)
+        elif kind is None:
+            self.console.print(f"Wrote {self.out / 'model.kws'}. Next: kws listen --model {self.out}", markup=False)
+
+    def reading(self, items: Iterable, total: int, title: str) -> Iterator:
+        """Wraps ``items`` with a bar and says how long they took."""
+        started = time.monotonic()
+        bar = self.progress.add_task(title, total=total)
+        for item in items:
+            yield item
+            self.progress.advance(bar)
+        self.progress.remove_task(bar)
+        self.console.print(f"{title}: {total} in {time.monotonic() - started:.0f} s.")
+
+    def warn(self, sentence: str) -> None:
+        self.console.print(sentence, style="yellow", markup=False, highlight=False)
+
+    def stage(self, settings: StageSettings, steps: int) -> None:
+        self.stage_settings, self.steps, self.seconds = settings, steps, []
+        if self.bar is not None:
+            self.progress.remove_task(self.bar)
+        self.bar = self.progress.add_task(settings.name, total=steps)
+        self.console.print(f"[bold]{settings.name}[/bold]: {settings.epochs} epochs of {steps} x {self.settings.batch} clips")
+
+    def step(self, loss: float) -> None:
+        assert self.stage_settings is not None
+        self.progress.update(self.bar, advance=1, description=f"{self.stage_settings.name}, loss {loss:.3f}")
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        assert self.stage_settings is not None
+        self.progress.reset(self.bar)
+        self.seconds.append(row["seconds"])
+        left = (self.stage_settings.epochs - row["epoch"]) * sum(self.seconds) / len(self.seconds)
+        speed = self.steps * self.settings.batch / row["seconds"]
+        scores = "  ".join(
+            f"depth {delta}: {100 * figure['balanced_accuracy']:.2f} %" for delta, figure in row["validation"].items()
+        )
+        self.console.print(
+            f"  {row['stage']} {row['epoch']:3d}/{self.stage_settings.epochs}  loss {row['loss']:.3f}  {scores}  "
+            f"{speed:.0f} clips/s, {left / 60:.0f} min left in this stage",
+            highlight=False,
+        )

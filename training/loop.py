@@ -1,0 +1,282 @@
+"""The training loop: stages, depths, schedule, resuming, records.
+
+A run folder holds ``checkpoint.pt`` (state after the last complete epoch, from which ``--resume`` goes on), ``teacher.pt``,
+``student.pt``, ``record.json`` (every setting, the data's hash, the figures of every epoch) and TensorBoard logs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kws.errors import KwsError
+from kws.model.file import write_atomically
+from kws_training import checkpoint
+from kws_training.config import Settings, StageSettings
+from kws_training.dataset import TrainingData
+from kws_training.distillation import answer_loss, hidden_loss
+from kws_training.networks import BiFSMN
+
+TEACHER_DELTAS = (1,)
+
+
+class Watcher:
+    """What a run tells while it goes; the command line shows it. Every method may be overridden."""
+
+    def warn(self, sentence: str) -> None:
+        """Something the user should know and that does not stop the run."""
+
+    def stage(self, settings: StageSettings, steps: int) -> None:
+        """A stage begins, with ``steps`` batches an epoch."""
+
+    def step(self, loss: float) -> None:
+        """A batch is done."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """An epoch is done; ``row`` is what the record keeps of it."""
+
+
+def learning_rate(settings: StageSettings, warmup: float, progress: float) -> float:
+    """The rate at ``progress`` epochs: linear warm-up, then a cosine to zero at the stage's end."""
+    warmup = min(warmup, settings.epochs / 4)
+    if progress < warmup:
+        return settings.rate * (progress + 1e-3) / warmup
+    return settings.rate * 0.5 * (1.0 + math.cos(math.pi * (progress - warmup) / (settings.epochs - warmup)))
+
+
+def accuracy(network: BiFSMN, data: TrainingData, deltas: tuple[int, ...], device: torch.device) -> dict[str, dict]:
+    """Validation figures by depth: accuracy, balanced accuracy and recall by class, each 0..1."""
+    network.eval()
+    answers: dict[int, list[Tensor]] = {delta: [] for delta in deltas}
+    with torch.no_grad():
+        for features in data.validation_features.split(512):
+            for delta, (logits, _) in network(features.to(device), deltas).items():
+                answers[delta].append(logits.argmax(1).cpu())
+    labels, names = data.validation_labels, data.task.class_names
+    figures = {}
+    for delta in deltas:
+        hits = torch.cat(answers[delta]) == labels
+        recall = {n: hits[labels == i].float().mean().item() for i, n in enumerate(names) if (labels == i).any()}
+        figures[str(delta)] = {
+            "accuracy": hits.float().mean().item(),
+            "balanced_accuracy": sum(recall.values()) / len(recall),
+            "recall": recall,
+        }
+    return figures
+
+
+class Run:
+    """One training run in a folder.
+
+    Args:
+        folder: created; holds nothing of another run unless ``resume``.
+        settings: every setting.
+        data: clips.
+        watcher: told of progress.
+        resume: go on from ``folder/checkpoint.pt``.
+        teacher: state of a teacher trained before; leaves the teacher stage out.
+
+    Raises:
+        KwsError: the folder holds a run and ``resume`` is false; with ``resume``, no checkpoint, or one of other
+            settings or other data.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        data: TrainingData,
+        watcher: Watcher,
+        resume: bool = False,
+        teacher: dict[str, Tensor] | None = None,
+    ) -> None:
+        self.folder, self.settings, self.data, self.watcher = folder, settings, data, watcher
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.file = folder / "checkpoint.pt"
+        torch.manual_seed(settings.seed)
+        self.network = BiFSMN(settings.topology).to(self.device)
+        self.teacher_state = teacher
+        self.stage_index, self.next_epoch = 0, 0
+        self.optimizer_state: dict[str, Any] | None = None
+        self.history: list[dict[str, Any]] = []
+        if resume:
+            self._restore(checkpoint.load(self.file))
+        elif self.file.exists():
+            raise KwsError(f"{folder}: holds a run already; add --resume to go on with it, or choose another --out.")
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        if json.loads(state["settings"]) != json.loads(json.dumps(self.settings.as_dict())):
+            raise KwsError(f"{self.file}: made with other settings; resume with the same ones, or choose another --out.")
+        if state["data_hash"] != self.data.hash:
+            raise KwsError(f"{self.file}: made with other recordings; resume with the same --data, or choose another --out.")
+        self.network.load_state_dict(state["network"])
+        self.teacher_state = state["teacher"]
+        self.stage_index, self.next_epoch = state["stage"], state["epoch"]
+        self.optimizer_state, self.history = state["optimizer"], json.loads(state["history"])
+
+    def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
+        checkpoint.save(
+            self.file,
+            {
+                "settings": json.dumps(self.settings.as_dict()),
+                "data_hash": self.data.hash,
+                "network": self.network.state_dict(),
+                "teacher": self.teacher_state,
+                "stage": self.stage_index,
+                "epoch": self.next_epoch,
+                "optimizer": optimizer.state_dict() if optimizer else None,
+                "history": json.dumps(self.history),
+            },
+        )
+        self.write_record()
+
+    def write_record(self) -> None:
+        """``record.json``: settings, data, figures; complete after every epoch."""
+        record = {
+            "settings": self.settings.as_dict(),
+            "data": {
+                "sha256": self.data.hash,
+                "training_clips": self.data.counts(),
+                "validation_clips": len(self.data.validation_labels),
+                "skipped": self.data.skipped,
+            },
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "device": self.device.type,
+            "epochs": self.history,
+        }
+        write_atomically(self.folder / "record.json", (json.dumps(record, indent=1) + "\n").encode())
+
+    def train(self) -> BiFSMN:
+        """Runs every stage that is not done and returns the student in its last stage's arithmetic."""
+        stages = self.settings.stages
+        if self.stage_index == 0 and self.next_epoch == 0 and self.teacher_state is not None:
+            self._adopt_teacher()
+        while self.stage_index < len(stages):
+            self._train_stage(stages[self.stage_index])
+            if stages[self.stage_index].name == "teacher":
+                self.teacher_state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
+                checkpoint.save(self.folder / "teacher.pt", self._portable(self.teacher_state))
+                self._adopt_teacher()
+            else:
+                self.stage_index += 1
+            self.next_epoch, self.optimizer_state = 0, None
+            self._save(None)
+        self.network.set_stage(stages[-1].name)
+        self.network.eval()
+        checkpoint.save(self.folder / "student.pt", self._portable(self.network.state_dict()))
+        return self.network
+
+    def _portable(self, state: dict[str, Tensor]) -> dict[str, Any]:
+        return {
+            "settings": json.dumps(self.settings.as_dict()),
+            "data_hash": self.data.hash,
+            "network": {k: v.cpu() for k, v in state.items()},
+        }
+
+    def _adopt_teacher(self) -> None:
+        """The student starts as the teacher; norms of the depths that the teacher never ran start as those it did."""
+        assert self.teacher_state is not None
+        state = dict(self.teacher_state)
+        for key in state:
+            head, dot, tail = key.rpartition(".norms.1.")
+            if dot:
+                for delta in self.settings.topology.deltas:
+                    other = f"{head}.norms.{delta}.{tail}"
+                    if other in state:
+                        state[other] = state[key].clone()
+        for kind in ("class_gain", "class_bias"):
+            for delta in self.settings.topology.deltas:
+                state[f"{kind}.{delta}"] = state[f"{kind}.1"].clone()
+        self.network.load_state_dict(state)
+        self.stage_index += 1
+
+    def _teacher(self) -> BiFSMN:
+        assert self.teacher_state is not None
+        teacher = BiFSMN(self.settings.topology).to(self.device)
+        teacher.load_state_dict(self.teacher_state)
+        teacher.eval().requires_grad_(False)
+        return teacher
+
+    def _train_stage(self, stage: StageSettings) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        is_teacher = stage.name == "teacher"
+        deltas = TEACHER_DELTAS if is_teacher else self.settings.topology.deltas
+        teacher = None if is_teacher else self._teacher()
+        self.network.set_stage("float" if is_teacher else stage.name)
+        optimizer = self._optimizer(stage)
+        if self.optimizer_state is not None:
+            optimizer.load_state_dict(self.optimizer_state)
+        steps = self.data.steps(self.settings.batch)
+        self.watcher.stage(stage, steps)
+        with SummaryWriter(str(self.folder / "tensorboard")) as writer:
+            for epoch in range(self.next_epoch, stage.epochs):
+                started = time.monotonic()
+                loss = self._train_epoch(stage, epoch, steps, deltas, teacher, optimizer)
+                figures = accuracy(self.network, self.data, deltas, self.device)
+                seconds = time.monotonic() - started
+                row = {"stage": stage.name, "epoch": epoch + 1, "loss": loss, "seconds": seconds, "validation": figures}
+                self.history.append(row)
+                self.next_epoch = epoch + 1
+                self._save(optimizer)
+                self.watcher.epoch(row)
+                writer.add_scalar(f"{stage.name}/loss", loss, epoch + 1)
+                for delta, figure in figures.items():
+                    writer.add_scalar(f"{stage.name}/balanced_accuracy_{delta}", figure["balanced_accuracy"], epoch + 1)
+
+    def _optimizer(self, stage: StageSettings) -> torch.optim.Optimizer:
+        """AdamW; norms, slopes, thresholds and gains are not decayed."""
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": stage.decay}, {"params": plain, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=stage.rate)
+
+    def _train_epoch(
+        self,
+        stage: StageSettings,
+        epoch: int,
+        steps: int,
+        deltas: tuple[int, ...],
+        teacher: BiFSMN | None,
+        optimizer: torch.optim.Optimizer,
+    ) -> float:
+        self.network.train()
+        total = 0.0
+        for step, (features, labels) in enumerate(self.data.epoch(self.stage_index, epoch, self.settings.batch)):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(stage, self.settings.warmup, epoch + step / steps)
+            loss = self._loss(features.to(self.device), labels.to(self.device), deltas, teacher)
+            if not torch.isfinite(loss):
+                raise KwsError(f"{self.folder}: the loss became {loss.item()} in epoch {epoch + 1}; lower the learning rate.")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            self.network.constrain()
+            total += loss.item()
+            self.watcher.step(loss.item())
+        return total / steps
+
+    def _loss(self, features: Tensor, labels: Tensor, deltas: tuple[int, ...], teacher: BiFSMN | None) -> Tensor:
+        results = self.network(features, deltas)
+        if teacher is None:
+            return F.cross_entropy(results[1][0], labels)
+        with torch.no_grad():
+            answers, hidden = teacher(features, TEACHER_DELTAS)[1]
+        settings, losses = self.settings, []
+        for weight, delta in zip(settings.depth_weights, deltas, strict=True):
+            logits, outputs = results[delta]
+            loss = F.cross_entropy(logits, labels)
+            loss = loss + settings.answers * answer_loss(logits, answers, settings.temperature)
+            losses.append(weight * (loss + settings.hidden * hidden_loss(outputs, hidden)))
+        return torch.stack(losses).sum() / sum(settings.depth_weights)
+
+

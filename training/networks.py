@@ -1,0 +1,258 @@
+"""BiFSMN: a thinnable binary network of deep feed-forward sequential memory blocks.
+
+Qin et al., "BiFSMN: Binary Neural Network for Keyword Spotting", IJCAI 2022, section 3. The topology is the paper's; the
+arithmetic is one that a device can run: every binary weight is +-s with one s per output channel, every binary input is
+exactly +-1, and padding is -1, never 0.
+
+A log-mel map [n_mels, frames] passes two 5x5 stride-2 convolutions (16 channels from float input, then 32 binary) and a
+per-frame binary linear layer to ``channels``; then blocks over frames/4 time steps,
+
+    m = x + PReLU(BN(memory(sign(x - t)))),   y = m + PReLU(BN(project(sign(PReLU(BN(expand(sign(m - u))))))))
+
+with ``memory`` a 5-tap depthwise convolution over time; then a linear classifier over all time steps. Depth ``delta``
+runs every ``delta``-th block; batch norms that see other statistics at another depth exist once per depth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kws.features import PRESETS
+from kws_training.binarizers import ACTIVATIONS, WEIGHTS, int8_scale, int8_weight, weight_scale
+
+KERNEL, CONV1, CONV2 = 5, 16, 32
+STAGES = ("float", "activations", "binary")
+MIN_SLOPE = 0.01
+"""PReLU slopes that only a sign reads stay positive, so that the sign of the output is the sign of the input."""
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Shape of a network.
+
+    Attributes:
+        preset: feature preset, a key of ``kws.features.PRESETS``.
+        n_classes: outputs.
+        channels: stream width, a multiple of 64.
+        hidden: width inside a block, a multiple of 64.
+        n_blocks: a multiple of the largest delta.
+        deltas: depths trained at once, deepest (smallest) first.
+        activation: binarizer of inputs, a key of ``binarizers.ACTIVATIONS``.
+        weight: binarizer of weights, a key of ``binarizers.WEIGHTS``.
+    """
+
+    preset: str = "bifsmn"
+    n_classes: int = 12
+    channels: int = 128
+    hidden: int = 256
+    n_blocks: int = 8
+    deltas: tuple[int, ...] = (1, 2, 4)
+    activation: str = "polynomial"
+    weight: str = "clipped"
+
+    def blocks_at(self, delta: int) -> list[int]:
+        """Indices of the blocks that depth ``delta`` runs: the last of every ``delta``."""
+        return list(range(delta - 1, self.n_blocks, delta))
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+class Switched(nn.Module):
+    """Batch norms over the last axis, one per depth that uses the layer."""
+
+    def __init__(self, width: int, deltas: list[int]) -> None:
+        super().__init__()
+        self.norms = nn.ModuleDict({str(delta): nn.BatchNorm1d(width) for delta in deltas})
+
+    def forward(self, x: Tensor, delta: int) -> Tensor:
+        return self.norms[str(delta)](x.reshape(-1, x.shape[-1])).reshape(x.shape)
+
+
+class Slope(nn.Module):
+    """PReLU over the last axis, one slope a channel."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.full((width,), 0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x >= 0, x, x * self.slope)
+
+
+class BinaryLayer(nn.Module):
+    """Shared by the layers whose weights and inputs are binary in the "binary" stage.
+
+    ``stage`` is "float" (a plain layer, for the teacher), "activations" (binary inputs, float weights) or "binary".
+    """
+
+    def __init__(self, topology: Topology, shape: tuple[int, ...], fan_in: int) -> None:
+        super().__init__()
+        self.stage = "float"
+        self.weight = nn.Parameter(torch.empty(shape).uniform_(-1.0, 1.0) * (3.0 / fan_in) ** 0.5)
+        self.sign_activation = ACTIVATIONS[topology.activation]
+        self.sign_weight = WEIGHTS[topology.weight]
+
+    def effective(self) -> tuple[Tensor, Tensor | None]:
+        """The weight to multiply with and, when it is binary, the scale [out] of the products' sums."""
+        if self.stage != "binary":
+            return self.weight, None
+        return self.sign_weight(self.weight), weight_scale(self.weight)
+
+    def binarize_input(self, x: Tensor) -> Tensor:
+        """``x`` itself in the float stage, else its sign.
+
+        Dividing by the spread leaves every sign as it is and lets the surrogate gradient, which has a fixed width, reach
+        as far as the values do: a residual stream grows from block to block.
+        """
+        return x if self.stage == "float" else self.sign_activation(x / x.detach().std().clamp_min(1e-6))
+
+    @property
+    def padding(self) -> float:
+        return 0.0 if self.stage == "float" else -1.0
+
+
+class BinaryConv(BinaryLayer):
+    """5x5 stride-2 convolution. [batch, in, mel, time] to [batch, out, mel/2, time/2]."""
+
+    def __init__(self, topology: Topology, inputs: int, outputs: int) -> None:
+        super().__init__(topology, (outputs, inputs, KERNEL, KERNEL), inputs * KERNEL * KERNEL)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, scale = self.effective()
+        pad = KERNEL // 2
+        x = F.pad(self.binarize_input(x), (pad, pad, pad, pad), value=self.padding)
+        out = F.conv2d(x, weight, stride=2)
+        return out if scale is None else out * scale[:, None, None]
+
+
+class BinaryLinear(BinaryLayer):
+    """Linear layer over the last axis, without bias. [..., in] to [..., out]."""
+
+    def __init__(self, topology: Topology, inputs: int, outputs: int) -> None:
+        super().__init__(topology, (outputs, inputs), inputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, scale = self.effective()
+        out = F.linear(self.binarize_input(x), weight)
+        return out if scale is None else out * scale
+
+
+class BinaryMemory(BinaryLayer):
+    """Depthwise 5-tap filter over time, oldest frame first. [batch, time, channels] to the same shape."""
+
+    def __init__(self, topology: Topology, channels: int) -> None:
+        super().__init__(topology, (channels, KERNEL), KERNEL)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, scale = self.effective()
+        steps, pad = x.shape[1], KERNEL // 2
+        x = F.pad(self.binarize_input(x), (0, 0, pad, pad), value=self.padding)
+        out = sum(x[:, k : k + steps] * weight[:, k] for k in range(KERNEL))
+        return out if scale is None else out * scale
+
+
+class Block(nn.Module):
+    """One memory block with its switched batch norms. [batch, time, channels] to the same shape."""
+
+    def __init__(self, topology: Topology, deltas: list[int]) -> None:
+        super().__init__()
+        channels, hidden = topology.channels, topology.hidden
+        self.memory_input = nn.Parameter(torch.zeros(channels))
+        self.memory = BinaryMemory(topology, channels)
+        self.memory_norm = Switched(channels, deltas)
+        self.memory_prelu = Slope(channels)
+        self.expand_input = nn.Parameter(torch.zeros(channels))
+        self.expand = BinaryLinear(topology, channels, hidden)
+        self.expand_norm = Switched(hidden, deltas)
+        self.expand_prelu = Slope(hidden)
+        self.project = BinaryLinear(topology, hidden, channels)
+        self.project_norm = Switched(channels, deltas)
+        self.project_prelu = Slope(channels)
+
+    def forward(self, x: Tensor, delta: int) -> Tensor:
+        m = x + self.memory_prelu(self.memory_norm(self.memory(x - self.memory_input), delta))
+        hidden = self.expand_prelu(self.expand_norm(self.expand(m - self.expand_input), delta))
+        return m + self.project_prelu(self.project_norm(self.project(hidden), delta))
+
+
+class BiFSMN(nn.Module):
+    """The network at every depth; ``set_stage`` chooses float, activations-only or fully binary arithmetic."""
+
+    def __init__(self, topology: Topology) -> None:
+        super().__init__()
+        self.topology = topology
+        preset = PRESETS[topology.preset]
+        self.offset, self.scale = preset.offset, preset.scale
+        self.steps, mels = preset.frames // 4, preset.n_mels // 4
+        self.conv1 = nn.Conv2d(1, CONV1, KERNEL, stride=2, padding=KERNEL // 2, bias=False)
+        self.conv1_norm = nn.BatchNorm2d(CONV1)
+        self.conv1_prelu = nn.PReLU(CONV1)
+        self.conv2 = BinaryConv(topology, CONV1, CONV2)
+        self.conv2_norm = nn.BatchNorm2d(CONV2)
+        self.conv2_prelu = nn.PReLU(CONV2)
+        self.linear = BinaryLinear(topology, CONV2 * mels, topology.channels)
+        self.linear_norm = Switched(topology.channels, [1])
+        self.linear_prelu = Slope(topology.channels)
+        self.blocks = nn.ModuleList(
+            Block(topology, [delta for delta in topology.deltas if index in topology.blocks_at(delta)])
+            for index in range(topology.n_blocks)
+        )
+        self.classifier = nn.Linear(self.steps * topology.channels, topology.n_classes, bias=False)
+        self.class_gain = nn.ParameterDict({str(d): nn.Parameter(torch.ones(topology.n_classes)) for d in topology.deltas})
+        self.class_bias = nn.ParameterDict({str(d): nn.Parameter(torch.zeros(topology.n_classes)) for d in topology.deltas})
+        self.set_stage("float")
+
+    def set_stage(self, stage: str) -> None:
+        """Switches every layer between "float", "activations" and "binary" arithmetic; weights stay."""
+        self.stage = stage
+        for module in self.modules():
+            if isinstance(module, BinaryLayer):
+                module.stage = stage
+
+    def constrain(self) -> None:
+        """Called after every optimizer step: keeps the slopes whose output only a sign reads positive."""
+        with torch.no_grad():
+            for prelu in (self.conv1_prelu.weight, self.conv2_prelu.weight, *(b.expand_prelu.slope for b in self.blocks)):
+                prelu.clamp_(min=MIN_SLOPE)
+
+    def front(self, features: Tensor) -> Tensor:
+        """Log-mel maps in dB, [batch, n_mels, frames], to the stream, [batch, time, channels]; equal at every depth."""
+        x = ((features - self.offset) * self.scale).unsqueeze(1)
+        x = self.conv1_prelu(self.conv1_norm(self.conv1(x)))
+        x = self.conv2_prelu(self.conv2_norm(self.conv2(x)))
+        x = x.permute(0, 3, 2, 1).flatten(2)
+        return self.linear_prelu(self.linear_norm(self.linear(x), 1))
+
+    def classify(self, x: Tensor, delta: int) -> Tensor:
+        """The last block's output to logits [batch, n_classes]; int8 weights except in the float stage."""
+        weight = self.classifier.weight
+        if self.stage == "float":
+            logits = F.linear(x.flatten(1), weight)
+        else:
+            scale = int8_scale(weight)
+            logits = F.linear(x.flatten(1), int8_weight(weight, scale)) * scale
+        return logits * self.class_gain[str(delta)] + self.class_bias[str(delta)]
+
+    def forward(self, features: Tensor, deltas: tuple[int, ...] | None = None) -> dict[int, tuple[Tensor, dict[int, Tensor]]]:
+        """Runs the depths ``deltas`` (default: all).
+
+        Args:
+            features: float32 [batch, n_mels, frames] in dB.
+
+        Returns:
+            By delta: logits [batch, n_classes], and each run block's output [batch, time, channels] by block index.
+        """
+        stream = self.front(features)
+        results = {}
+        for delta in deltas or self.topology.deltas:
+            x, outputs = stream, {}
+            for index in self.topology.blocks_at(delta):
+                x = self.blocks[index](x, delta)
+                outputs[index] = x
+            results[delta] = self.classify(x, delta), outputs
+        return results

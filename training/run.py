@@ -1,0 +1,120 @@
+"""From recordings to a model file: what ``kws train`` calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from kws.data.tasks import Task, scan
+from kws.errors import KwsError
+from kws.features import PRESETS
+from kws.model.file import save
+from kws.model.fold import fold
+from kws.model.folded import FoldedModel
+from kws_training import checkpoint
+from kws_training.config import Settings, recipe
+from kws_training.curves import draw_curves
+from kws_training.dataset import Progress, TrainingData
+from kws_training.loop import Run, Watcher, accuracy
+from kws_training.networks import BiFSMN, Topology
+
+MODEL_FILE = "model.kws"
+
+
+def new_settings(
+    task: Task, recipe_name: str = "standard", preset: str = "bifsmn", epochs: int | None = None, seed: int = 0
+) -> Settings:
+    """Settings of a new run.
+
+    Raises:
+        KwsError: no such recipe or preset, or fewer than one epoch.
+    """
+    if preset not in PRESETS:
+        raise KwsError(f"'{preset}' is no preset; choose {' or '.join(PRESETS)}.")
+    topology = Topology(preset=preset, n_classes=len(task.class_names))
+    return Settings(task.words, task.fillers, topology, recipe(recipe_name, epochs), seed=seed)
+
+
+def resumed_settings(folder: Path) -> Settings:
+    """The settings of the run in ``folder``. Raises KwsError where it holds no usable checkpoint."""
+    return Settings.from_dict(json.loads(checkpoint.load(folder / "checkpoint.pt")["settings"]))
+
+
+def load_teacher(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
+    """The weights of a teacher that an earlier run left (its folder, or its ``teacher.pt``).
+
+    Raises:
+        KwsError: not a checkpoint, or a teacher of other words or another shape.
+    """
+    content = checkpoint.load(path / "teacher.pt" if path.is_dir() else path)
+    made = Settings.from_dict(json.loads(content["settings"]))
+    if made.words != settings.words or made.topology != settings.topology:
+        raise KwsError(f"{path}: a teacher of {', '.join(made.words)} or of another shape; give one of the same, or none.")
+    return content["network"]
+
+
+def to_model(network: BiFSMN, settings: Settings, name: str, sha256: str, provenance: dict) -> FoldedModel:
+    """The trained student as the engine runs it."""
+    task = Task(name, settings.words, settings.fillers)
+    return fold(
+        {key: value.detach().cpu().numpy() for key, value in network.state_dict().items()},
+        name=name,
+        preset=PRESETS[settings.topology.preset],
+        class_names=list(task.class_names),
+        n_words=len(task.words),
+        deltas=settings.topology.deltas,
+        checkpoint_sha256=sha256,
+        provenance=provenance,
+    )
+
+
+def train(
+    data_folder: Path,
+    out: Path,
+    settings: Settings,
+    watcher: Watcher,
+    progress: Progress,
+    resume: bool = False,
+    teacher: Path | None = None,
+    name: str | None = None,
+) -> FoldedModel:
+    """Trains teacher and student and writes ``out/model.kws``.
+
+    Args:
+        data_folder: folder of recordings, see ``kws.data.tasks.scan``.
+        out: run folder.
+        settings: from ``new_settings`` or ``resumed_settings``.
+        watcher: told of progress.
+        progress: wraps an iterable, its length and a title with a progress bar.
+        resume: go on from the run's last complete epoch.
+        teacher: run folder or ``teacher.pt`` of an earlier run; None trains one.
+        name: of the model; None takes the folder's.
+
+    Raises:
+        KwsError: data, settings or checkpoint that cannot be used.
+    """
+    task = Task(name or out.name, settings.words, settings.fillers)
+    teacher_state = load_teacher(teacher, settings) if teacher else None
+    data = TrainingData(
+        scan(data_folder), task, PRESETS[settings.topology.preset], settings.augmentation, settings.seed, progress
+    )
+    for sentence in data.skipped:
+        watcher.warn(f"Skipped {sentence}")
+    run = Run(out, settings, data, watcher, resume, teacher_state)
+    network = run.train()
+    figures = accuracy(network, data, settings.topology.deltas, run.device)
+    provenance = {
+        "recipe": {"stages": [f"{stage.name} {stage.epochs} epochs" for stage in settings.stages], "seed": settings.seed},
+        "data_sha256": data.hash,
+        "training_clips": data.counts(),
+        "validation": {
+            "clips": len(data.validation_labels),
+            "balanced_accuracy": {delta: round(figure["balanced_accuracy"], 4) for delta, figure in figures.items()},
+        },
+    }
+    model = to_model(network, settings, task.name, checkpoint.digest(out / "student.pt"), provenance)
+    save(model, out / MODEL_FILE)
+    draw_curves(run.history, out / "curves.png")
+    return model
