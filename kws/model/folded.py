@@ -1,0 +1,328 @@
+"""The folded model: what is left of a trained network once batch norms and scales are folded.
+
+This is the meeting point of the weights' river: training folds a checkpoint into a ``FoldedModel``; packing, the model
+file, the C header and the C engine all start from it. It knows nothing of either side. Arrays are plain numpy, one
+number an element; binary weights are int8 arrays of +1 and -1 ("pm1" below).
+
+Letters: C channels, H hidden channels, T = frames / 4 time steps, M = n_mels / 4 mel steps.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from kws.errors import KwsError
+from kws.features import Preset
+
+KERNEL = 5
+"""Taps of the convolutions, per side, and of the depthwise memory (KWS_KERNEL)."""
+CONV1_CHANNELS = 16
+CONV2_CHANNELS = 32
+
+# What the engine's shapes are limited to; kws.h states the same.
+MAX_CHANNELS, MAX_HIDDEN, MAX_SMOOTHING = 256, 512, 16
+MIN_FFT, MAX_FFT, MIN_HOP = 64, 4096, 64
+# Generous limits that keep a hostile file from asking for absurd amounts of work or memory.
+MAX_BLOCKS, MAX_CLASSES, MAX_NAME, MAX_MELS, MAX_FRAMES = 64, 1024, 100, 256, 1024
+
+FloatArray = NDArray[np.float32]
+SignArray = NDArray[np.int8]
+"""int8, every element +1 or -1."""
+
+
+@dataclass(eq=False)
+class FoldedBlock:
+    """One block's weights, shared by every depth that runs it.
+
+    Attributes:
+        memory_weight: pm1 [5, C], depthwise taps, oldest frame first.
+        expand_weight: pm1 [H, C].
+        project_weight: pm1 [C, H].
+        memory_input: float32 [C], ``x >= memory_input`` feeds the memory.
+        memory_slope: float32 [C], PReLU slope for negative values.
+        expand_input: float32 [C], ``m >= expand_input`` feeds the expansion.
+        project_slope: float32 [C].
+    """
+
+    memory_weight: SignArray
+    expand_weight: SignArray
+    project_weight: SignArray
+    memory_input: FloatArray
+    memory_slope: FloatArray
+    expand_input: FloatArray
+    project_slope: FloatArray
+
+
+@dataclass(eq=False)
+class FoldedPass:
+    """One block as one depth runs it: that depth's batch norms and scales, folded.
+
+    Attributes:
+        block: index into ``FoldedModel.blocks``.
+        memory_scale, memory_bias: float32 [C].
+        expand_threshold: int16 [H]; ``bit = (acc >= threshold) ^ flip``.
+        expand_flip: bool [H].
+        project_scale, project_bias: float32 [C].
+    """
+
+    block: int
+    memory_scale: FloatArray
+    memory_bias: FloatArray
+    expand_threshold: NDArray[np.int16]
+    expand_flip: NDArray[np.bool_]
+    project_scale: FloatArray
+    project_bias: FloatArray
+
+
+@dataclass(eq=False)
+class FoldedDepth:
+    """One depth of the thinnable network.
+
+    Attributes:
+        delta: 1 runs every block, 2 every second, 4 every fourth.
+        passes: in order, block indices ascending.
+        class_scale, class_bias: float32 [n_classes]; ``logit = scale * sum(class_weight * y) + bias``.
+    """
+
+    delta: int
+    passes: list[FoldedPass]
+    class_scale: FloatArray
+    class_bias: FloatArray
+
+
+@dataclass(eq=False)
+class FoldedModel:
+    """A whole model.
+
+    Attributes:
+        name: for people, such as "kws12"; one line, at most 100 characters.
+        preset: the features that it was trained on.
+        class_names: words first, then ``_unknown_`` and ``_silence_`` where the task has them.
+        n_words: classes below this index are words and can make an event.
+        channels: C, a multiple of 64 up to 256.
+        hidden: H, a multiple of 64 up to 512.
+        blocks: in order.
+        depths: deepest (smallest delta) first.
+        conv1_weight: float32 [25, 16], tap = 5 * mel + time.
+        conv1_bias: float32 [16].
+        conv2_weight: pm1 [32, 25, 16].
+        conv2_threshold: int16 [32].
+        conv2_flip: bool [32].
+        linear_weight: pm1 [C, 32 * M], input 32 * mel + channel.
+        linear_scale, linear_bias, linear_slope: float32 [C].
+        class_weight: int8 [n_classes, T * C], input C * t + c.
+        word_threshold: float32 [n_words], smoothed score that makes an event, >= 0; above 1 never fires.
+        hop_frames: frames between classifications of a stream, 1 up to the window's frames.
+        smoothing: classifications averaged, 1..16.
+        refractory: samples after an event of a word in which that word cannot fire again.
+        checkpoint_sha256: hex digest of the training checkpoint, or "".
+        provenance: JSON-able notes: data, recipe, figures.
+    """
+
+    name: str
+    preset: Preset
+    class_names: list[str]
+    n_words: int
+    channels: int
+    hidden: int
+    blocks: list[FoldedBlock]
+    depths: list[FoldedDepth]
+    conv1_weight: FloatArray
+    conv1_bias: FloatArray
+    conv2_weight: SignArray
+    conv2_threshold: NDArray[np.int16]
+    conv2_flip: NDArray[np.bool_]
+    linear_weight: SignArray
+    linear_scale: FloatArray
+    linear_bias: FloatArray
+    linear_slope: FloatArray
+    class_weight: NDArray[np.int8]
+    word_threshold: FloatArray
+    hop_frames: int = 4
+    smoothing: int = 3
+    refractory: int = 16000
+    checkpoint_sha256: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def deltas(self) -> list[int]:
+        """The depths that this model can run at, deepest first."""
+        return [depth.delta for depth in self.depths]
+
+    @property
+    def time_steps(self) -> int:
+        """T, the time steps that the blocks see."""
+        return self.preset.frames // 4
+
+    @property
+    def mel_steps(self) -> int:
+        """M, the mel steps that the linear layer sees."""
+        return self.preset.n_mels // 4
+
+    def validate(self) -> None:
+        """Checks every field against what the C engine runs.
+
+        Raises:
+            KwsError: names the first field whose type, shape, range or value is wrong.
+        """
+        _check_preset(self.preset)
+        _check_settings(self)
+        n_classes, channels = self.n_classes, self.channels
+        _floats("conv1_weight", self.conv1_weight, (KERNEL * KERNEL, CONV1_CHANNELS))
+        _floats("conv1_bias", self.conv1_bias, (CONV1_CHANNELS,))
+        _signs("conv2_weight", self.conv2_weight, (CONV2_CHANNELS, KERNEL * KERNEL, CONV1_CHANNELS))
+        _array("conv2_threshold", self.conv2_threshold, np.int16, (CONV2_CHANNELS,))
+        _array("conv2_flip", self.conv2_flip, np.bool_, (CONV2_CHANNELS,))
+        _signs("linear_weight", self.linear_weight, (channels, CONV2_CHANNELS * self.mel_steps))
+        for name in ("linear_scale", "linear_bias", "linear_slope"):
+            _floats(name, getattr(self, name), (channels,))
+        _array("class_weight", self.class_weight, np.int8, (n_classes, self.time_steps * channels))
+        _floats("word_threshold", self.word_threshold, (self.n_words,))
+        if np.any(self.word_threshold < 0):
+            raise _wrong("word_threshold", "holds a negative value", "scores lie in 0..1")
+        _check_blocks(self)
+        _check_depths(self)
+
+
+def _wrong(name: str, fault: str, rule: str) -> KwsError:
+    return KwsError(f"Bad model: {name} {fault}; {rule}.")
+
+
+def _integer(name: str, value: object, low: int, high: int, multiple: int = 1) -> None:
+    if type(value) is not int or not low <= value <= high or value % multiple:
+        step = f", a multiple of {multiple}" if multiple > 1 else ""
+        raise _wrong(name, f"is {_short(value)}", f"expected an integer in {low}..{high}{step}")
+
+
+def _short(value: object) -> str:
+    """``value`` for a one-line message."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a nested list
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _array(name: str, value: object, dtype: DTypeLike, shape: tuple[int, ...]) -> None:
+    expected = f"expected {np.dtype(dtype)} of shape {list(shape)}"
+    if not isinstance(value, np.ndarray):
+        raise _wrong(name, f"is a {type(value).__name__}", expected)
+    if value.dtype != np.dtype(dtype) or value.shape != shape:
+        raise _wrong(name, f"is {value.dtype} of shape {list(value.shape)}", expected)
+
+
+def _floats(name: str, value: FloatArray, shape: tuple[int, ...]) -> None:
+    _array(name, value, np.float32, shape)
+    if not np.all(np.isfinite(value)):
+        raise _wrong(name, "holds a value that is not finite", "every value must be a finite number")
+
+
+def _signs(name: str, value: SignArray, shape: tuple[int, ...]) -> None:
+    _array(name, value, np.int8, shape)
+    if not np.all((value == 1) | (value == -1)):
+        raise _wrong(name, "holds a value other than +1 and -1", "binary weights have no other value")
+
+
+def _line(name: str, value: object) -> None:
+    """One printable line of text that a C string can hold."""
+    fault = ""
+    if not isinstance(value, str) or not value:
+        fault = f"is {_short(value)}"
+    elif len(value) > MAX_NAME:
+        fault = f"is {len(value)} characters long"
+    elif any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) < 0xE000 for char in value):
+        fault = f"is {_short(value)} and holds a control character"
+    if fault:
+        raise _wrong(name, fault, f"expected one line of 1 to {MAX_NAME} characters")
+
+
+def _check_preset(preset: Preset) -> None:
+    if not isinstance(preset, Preset):
+        raise _wrong("preset", f"is a {type(preset).__name__}", "expected a kws.features.Preset")
+    if not isinstance(preset.name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{1,31}", preset.name):
+        rule = "use 2 to 32 lower-case letters, digits and underscores"
+        raise _wrong("preset.name", f"is {_short(preset.name)}", rule)
+    _integer("preset.sample_rate", preset.sample_rate, 4000, 192000)
+    _integer("preset.n_fft", preset.n_fft, MIN_FFT, MAX_FFT)
+    if preset.n_fft & (preset.n_fft - 1):
+        raise _wrong("preset.n_fft", f"is {preset.n_fft}", "it must be a power of two")
+    _integer("preset.hop", preset.hop, MIN_HOP, preset.n_fft)
+    # Two mel steps fill one 64-bit word of the linear layer's weights, hence 8 rather than 4.
+    _integer("preset.n_mels", preset.n_mels, 8, MAX_MELS, 8)
+    _integer("preset.frames", preset.frames, 4, MAX_FRAMES, 4)
+    for name in ("offset", "scale"):
+        value = getattr(preset, name)
+        if type(value) not in (int, float) or not abs(value) < 1e6:
+            raise _wrong(f"preset.{name}", f"is {_short(value)}", "expected a finite number")
+
+
+def _check_settings(model: FoldedModel) -> None:
+    _line("name", model.name)
+    if not isinstance(model.class_names, list) or not 1 <= len(model.class_names) <= MAX_CLASSES:
+        raise _wrong("class_names", f"is {_short(model.class_names)}", f"expected a list of 1 to {MAX_CLASSES} names")
+    for index, name in enumerate(model.class_names):
+        _line(f"class_names[{index}]", name)
+    if len(set(model.class_names)) != len(model.class_names):
+        raise _wrong("class_names", "holds a name twice", "every class needs a name of its own")
+    _integer("n_words", model.n_words, 1, model.n_classes)
+    _integer("channels", model.channels, 64, MAX_CHANNELS, 64)
+    _integer("hidden", model.hidden, 64, MAX_HIDDEN, 64)
+    _integer("hop_frames", model.hop_frames, 1, model.preset.frames)
+    _integer("smoothing", model.smoothing, 1, MAX_SMOOTHING)
+    _integer("refractory", model.refractory, 0, 2**31 - 1)
+    if not isinstance(model.checkpoint_sha256, str) or not re.fullmatch("[0-9a-f]{64}|", model.checkpoint_sha256):
+        raise _wrong("checkpoint_sha256", f"is {_short(model.checkpoint_sha256)}", "expected 64 hex digits or nothing")
+    if not isinstance(model.provenance, dict):
+        raise _wrong("provenance", f"is {_short(model.provenance)}", "expected a dict")
+    try:
+        json.dumps(model.provenance, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _wrong("provenance", f"cannot be written as JSON ({error})", "keep to text, numbers and lists") from error
+
+
+def _check_blocks(model: FoldedModel) -> None:
+    channels, hidden = model.channels, model.hidden
+    if not isinstance(model.blocks, list) or not 1 <= len(model.blocks) <= MAX_BLOCKS:
+        raise _wrong("blocks", f"is {_short(model.blocks)}", f"expected a list of 1 to {MAX_BLOCKS} blocks")
+    for index, block in enumerate(model.blocks):
+        where = f"blocks[{index}]"
+        _signs(f"{where}.memory_weight", block.memory_weight, (KERNEL, channels))
+        _signs(f"{where}.expand_weight", block.expand_weight, (hidden, channels))
+        _signs(f"{where}.project_weight", block.project_weight, (channels, hidden))
+        for name in ("memory_input", "memory_slope", "expand_input", "project_slope"):
+            _floats(f"{where}.{name}", getattr(block, name), (channels,))
+
+
+def _check_depths(model: FoldedModel) -> None:
+    channels, hidden = model.channels, model.hidden
+    if not isinstance(model.depths, list) or not 1 <= len(model.depths) <= MAX_BLOCKS:
+        raise _wrong("depths", f"is {_short(model.depths)}", "expected a list of at least one depth")
+    for number, depth in enumerate(model.depths):
+        where = f"depths[{number}]"
+        _integer(f"{where}.delta", depth.delta, 1, MAX_BLOCKS)
+        for name in ("class_scale", "class_bias"):
+            _floats(f"{where}.{name}", getattr(depth, name), (model.n_classes,))
+        if not isinstance(depth.passes, list) or not 1 <= len(depth.passes) <= len(model.blocks):
+            raise _wrong(f"{where}.passes", f"is {_short(depth.passes)}", "expected one pass a block at most")
+        for index, one in enumerate(depth.passes):
+            at = f"{where}.passes[{index}]"
+            _integer(f"{at}.block", one.block, 0, len(model.blocks) - 1)
+            for name in ("memory_scale", "memory_bias", "project_scale", "project_bias"):
+                _floats(f"{at}.{name}", getattr(one, name), (channels,))
+            _array(f"{at}.expand_threshold", one.expand_threshold, np.int16, (hidden,))
+            _array(f"{at}.expand_flip", one.expand_flip, np.bool_, (hidden,))
+        order = [one.block for one in depth.passes]
+        if order != sorted(set(order)):
+            raise _wrong(f"{where}.passes", f"run blocks {order}", "each block runs once, in order")
+    if model.deltas != sorted(set(model.deltas)):
+        raise _wrong("depths", f"come in the order {model.deltas}", "each delta comes once, the smallest first")

@@ -1,0 +1,116 @@
+"""Every layer that is called binary is: weights +-s per output channel, inputs exactly +-1, also where padded."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from kws_training.networks import BiFSMN, BinaryConv, BinaryLayer, BinaryMemory, Topology
+
+TOPOLOGY = Topology(channels=64, hidden=128, n_blocks=4)
+
+
+def trained_like_network() -> BiFSMN:
+    torch.manual_seed(3)
+    network = BiFSMN(TOPOLOGY)
+    network.set_stage("binary")
+    network.train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
+    for _ in range(3):
+        loss = sum(logits.square().mean() for logits, _ in network(torch.randn(8, 32, 32) * 20 - 40).values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def network() -> BiFSMN:
+    return trained_like_network()
+
+
+def binary_layers(network: BiFSMN) -> dict[str, BinaryLayer]:
+    return {name: module for name, module in network.named_modules() if isinstance(module, BinaryLayer)}
+
+
+def test_the_walk_meets_every_layer_that_the_paper_makes_binary(network):
+    expected = {"conv2", "linear"}
+    expected |= {f"blocks.{i}.{part}" for i in range(TOPOLOGY.n_blocks) for part in ("memory", "expand", "project")}
+    assert set(binary_layers(network)) == expected
+    weights = sum(layer.weight.numel() for layer in binary_layers(BiFSMN(Topology())).values())
+    assert weights == 574_976
+
+
+def test_effective_weights_take_two_values_per_output_channel(network):
+    for name, layer in binary_layers(network).items():
+        weight, scale = layer.effective()
+        effective = weight.flatten(1) * scale[:, None]
+        for row, s in zip(effective, scale, strict=True):
+            assert set(row.unique().tolist()) <= {s.item(), -s.item()}, name
+        assert (weight.flatten(1) != weight.flatten(1)[:, :1]).any(), f"{name}: every weight has the same sign"
+
+
+def test_what_a_layer_multiplies_with_is_exactly_plus_or_minus_one(network, monkeypatch):
+    seen: list[torch.Tensor] = []
+    original = {name: getattr(F, name) for name in ("conv2d", "linear")}
+
+    def watch(name):
+        def call(x, *args, **kwargs):
+            seen.append(x)
+            return original[name](x, *args, **kwargs)
+
+        return call
+
+    for layer in binary_layers(network).values():
+        seen.clear()
+        shape = (2, layer.weight.shape[1], 16, 16) if isinstance(layer, BinaryConv) else (2, 8, layer.weight.shape[-1])
+        if isinstance(layer, BinaryMemory):
+            shape = (2, 8, layer.weight.shape[0])
+            padded = F.pad(layer.binarize_input(torch.randn(shape)), (0, 0, 2, 2), value=layer.padding)
+            seen.append(padded)
+        else:
+            for name in original:
+                monkeypatch.setattr(F, name, watch(name))
+            layer(torch.randn(shape))
+            monkeypatch.undo()
+        assert len(seen) == 1
+        assert set(seen[0].unique().tolist()) == {1.0, -1.0}
+
+
+def test_the_outputs_are_the_scale_times_integers(network):
+    for layer in binary_layers(network).values():
+        if isinstance(layer, BinaryConv):
+            out = layer(torch.randn(2, layer.weight.shape[1], 16, 16)).permute(0, 2, 3, 1)
+        elif isinstance(layer, BinaryMemory):
+            out = layer(torch.randn(2, 8, layer.weight.shape[0]))
+        else:
+            out = layer(torch.randn(2, 8, layer.weight.shape[1]))
+        _, scale = layer.effective()
+        counts = out / scale
+        terms = layer.weight[0].numel()
+        assert torch.allclose(counts, counts.round(), atol=1e-3)
+        assert counts.abs().max() <= terms + 1e-3
+        assert ((counts.round() - terms) % 2 == 0).all()
+
+
+def test_zero_counts_as_plus_one(network):
+    layer = binary_layers(network)["blocks.0.expand"]
+    assert (layer.binarize_input(torch.zeros(1, 1, layer.weight.shape[1])) == 1.0).all()
+
+
+def test_the_teacher_is_not_binary():
+    network = BiFSMN(TOPOLOGY)
+    layer = network.blocks[0].expand
+    weight, scale = layer.effective()
+    assert scale is None and weight.unique().numel() > 2
+    x = torch.randn(1, 8, 64)
+    assert layer.binarize_input(x) is x
+
+
+def test_norms_are_switched_per_depth_exactly_where_depths_share_a_block():
+    network = BiFSMN(Topology())
+    for index, block in enumerate(network.blocks):
+        wanted = {str(d) for d in (1, 2, 4) if (index + 1) % d == 0}
+        for norm in (block.memory_norm, block.expand_norm, block.project_norm):
+            assert set(norm.norms) == wanted
+    assert Topology().blocks_at(2) == [1, 3, 5, 7]
+    assert Topology().blocks_at(4) == [3, 7]

@@ -1,0 +1,44 @@
+"""The distillation targets against their definitions, written out."""
+
+import math
+
+import pytest
+import torch
+
+from kws_training.distillation import answer_loss, enhance, hidden_loss, high_band
+
+
+def test_high_band_is_the_haar_transform_without_its_low_half():
+    hidden = torch.randn(2, 8, 3)
+    expected = torch.zeros_like(hidden)
+    for b in range(2):
+        for c in range(3):
+            for t in range(0, 8, 2):
+                detail = (hidden[b, t, c] - hidden[b, t + 1, c]) / math.sqrt(2)
+                expected[b, t, c], expected[b, t + 1, c] = detail / math.sqrt(2), -detail / math.sqrt(2)
+    assert torch.allclose(high_band(hidden), expected, atol=1e-6)
+
+
+def test_enhanced_target_is_normalised_per_clip():
+    hidden = torch.randn(2, 8, 4)
+    alone = enhance(hidden[:1])
+    louder = torch.cat([hidden[:1], hidden[1:] * 100])
+    assert torch.allclose(enhance(louder)[:1], alone)
+    assert torch.allclose(enhance(louder)[1:], enhance(hidden[1:]), atol=1e-4)
+    high = high_band(hidden[:1])
+    assert torch.allclose(alone, high / high.std() + hidden[:1] / hidden[:1].std(), atol=1e-5)
+
+
+def test_hidden_loss_is_zero_for_the_target_four_for_its_opposite_and_ignores_blocks_not_run():
+    teacher = {index: torch.randn(3, 8, 4) for index in range(4)}
+    target = {index: 2.5 * enhance(hidden) for index, hidden in teacher.items() if index in (1, 3)}
+    assert hidden_loss(target, teacher).item() == pytest.approx(0.0, abs=1e-5)
+    assert hidden_loss({k: -v for k, v in target.items()}, teacher).item() == pytest.approx(4.0, abs=1e-5)
+
+
+def test_answer_loss_is_the_kl_divergence_times_the_squared_temperature():
+    student, teacher = torch.randn(5, 12), torch.randn(5, 12)
+    p, q = (teacher / 2).softmax(1), (student / 2).softmax(1)
+    expected = 4 * (p * (p / q).log()).sum(1).mean()
+    assert answer_loss(student, teacher, 2.0).item() == pytest.approx(expected.item(), rel=1e-4)
+    assert answer_loss(teacher, teacher, 2.0).item() == pytest.approx(0.0, abs=1e-6)

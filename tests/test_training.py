@@ -1,0 +1,247 @@
+"""Training on a tiny corpus: exact resuming, records, refusals. The sounds are tones, so that a few epochs suffice."""
+
+import json
+import resource
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from kws.data.splits import hash_split
+from kws.data.tasks import BACKGROUND, Task, scan
+from kws.errors import KwsError
+from kws.features import PRESETS
+from kws_training import checkpoint
+from kws_training.augment import Augmentation
+from kws_training.config import RECIPES, Settings, StageSettings, recipe
+from kws_training.dataset import TrainingData
+from kws_training.loop import Run, Watcher, learning_rate
+from kws_training.networks import Topology
+from kws_training.run import new_settings, resumed_settings, train
+
+TASK = Task("t", ("low", "high"))
+STAGES = (
+    StageSettings("teacher", 2, 3e-3, 1e-2),
+    StageSettings("activations", 1, 2e-3, 0.0),
+    StageSettings("binary", 3, 2e-3, 0.0),
+)
+SETTINGS = Settings(
+    TASK.words, True, Topology(n_classes=4, channels=64, hidden=64, n_blocks=4), STAGES, batch=16, warmup=1.0
+)
+
+
+def tone(frequency: float, rng: np.random.Generator, seconds: float = 1.0) -> np.ndarray:
+    time = np.arange(int(16000 * seconds)) / 16000
+    envelope = np.exp(-(((time - 0.5) / 0.15) ** 2))
+    wave = np.sin(2 * np.pi * frequency * rng.uniform(0.95, 1.05) * time) * envelope
+    return (wave * 8000 + rng.normal(0, 30, len(time))).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(0)
+    for word, frequency in {"low": 300, "high": 1500, "other": 700}.items():
+        (root / word).mkdir()
+        for speaker in range(40):
+            soundfile.write(root / word / f"s{speaker}_nohash_0.wav", tone(frequency, rng), 16000)
+    (root / BACKGROUND).mkdir()
+    noise = rng.normal(0, 200, 16000 * 15).astype(np.int16)
+    soundfile.write(root / BACKGROUND / "hiss.wav", noise, 16000)
+    return root
+
+
+def plain(items, total, title):
+    return items
+
+
+@pytest.fixture(scope="module")
+def data(corpus) -> TrainingData:
+    torch.set_num_threads(1)
+    return TrainingData(scan(corpus), TASK, PRESETS["bifsmn"], SETTINGS.augmentation, 0, plain)
+
+
+class StopAfter(Watcher):
+    """Raises KeyboardInterrupt at a given step, as Ctrl-C would."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def step(self, loss: float) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data, tmp_path_factory):
+    run = Run(tmp_path_factory.mktemp("whole"), SETTINGS, data, Watcher())
+    return run, {key: value.clone() for key, value in run.train().state_dict().items()}
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.45, 0.6, 0.9])
+def test_an_interrupted_run_ends_with_the_same_weights(data, uninterrupted, tmp_path, fraction):
+    total = data.steps(SETTINGS.batch) * sum(stage.epochs for stage in STAGES)
+    with pytest.raises(KeyboardInterrupt):
+        Run(tmp_path, SETTINGS, data, StopAfter(round(fraction * total))).train()
+    resumed = Run(tmp_path, resumed_settings(tmp_path), data, Watcher(), resume=True)
+    result = resumed.train().state_dict()
+    for key, value in uninterrupted[1].items():
+        assert torch.equal(result[key], value), key
+    strip = [{k: v for k, v in row.items() if k != "seconds"} for row in resumed.history]
+    assert strip == [{k: v for k, v in row.items() if k != "seconds"} for row in uninterrupted[0].history]
+
+
+def test_the_student_learns_and_the_record_tells_all(uninterrupted, data):
+    run, _ = uninterrupted
+    record = json.loads((run.folder / "record.json").read_text())
+    assert Settings.from_dict(record["settings"]) == SETTINGS
+    assert record["data"]["sha256"] == data.hash
+    assert [row["stage"] for row in record["epochs"]] == ["teacher"] * 2 + ["activations"] + ["binary"] * 3
+    assert record["epochs"][-1]["loss"] < record["epochs"][3]["loss"]
+
+
+def test_train_writes_a_model_that_the_engine_reads(corpus, tmp_path):
+    from kws.model import load
+
+    out = tmp_path / "run"
+    settings = Settings(**{**vars(SETTINGS), "stages": tuple(StageSettings(s.name, 1, s.rate, 0.0) for s in STAGES)})
+    model = train(corpus, out, settings, Watcher(), plain, name="tones")
+    read = load(out)
+    assert read.class_names == ["low", "high", "_unknown_", "_silence_"] and read.name == "tones"
+    assert read.checkpoint_sha256 == checkpoint.digest(out / "student.pt")
+    assert np.array_equal(read.linear_weight, model.linear_weight)
+    assert (out / "curves.png").stat().st_size > 1000
+
+
+def test_a_folder_with_a_run_is_not_overwritten(uninterrupted, data):
+    with pytest.raises(KwsError, match="--resume"):
+        Run(uninterrupted[0].folder, SETTINGS, data, Watcher())
+
+
+def test_resuming_with_other_settings_or_data_is_refused(uninterrupted, data, corpus):
+    folder = uninterrupted[0].folder
+    with pytest.raises(KwsError, match="other settings"):
+        Run(folder, Settings(**{**vars(SETTINGS), "seed": 1}), data, Watcher(), resume=True)
+    other = TrainingData(scan(corpus), Task("t", ("low", "other")), PRESETS["bifsmn"], Augmentation(), 0, plain)
+    with pytest.raises(KwsError, match="other recordings"):
+        Run(folder, SETTINGS, other, Watcher(), resume=True)
+
+
+def test_bad_checkpoints_are_refused_in_one_sentence(tmp_path):
+    good = tmp_path / "good.pt"
+    checkpoint.save(good, {"network": {"w": torch.ones(1000)}})
+    content = good.read_bytes()
+    (tmp_path / "short.pt").write_bytes(content[: len(content) // 2])
+    (tmp_path / "empty.pt").write_bytes(b"")
+    (tmp_path / "text.pt").write_text("hello")
+    torch.save({"w": torch.ones(3)}, tmp_path / "foreign.pt")
+    torch.save({"format": checkpoint.FORMAT, "version": 99}, tmp_path / "later.pt")
+    for name, words in {
+        "short": "truncated or damaged", "empty": "truncated or damaged", "text": "truncated or damaged",
+        "foreign": "not a kws checkpoint", "later": "version 99", "absent": "no such checkpoint",
+    }.items():
+        with pytest.raises(KwsError, match=words) as caught:
+            checkpoint.load(tmp_path / f"{name}.pt")
+        assert f"{name}.pt" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, {"epoch": 1})
+    before = path.read_bytes()
+    script = f"""
+        import resource, signal
+        from pathlib import Path
+        import torch
+        from kws.errors import KwsError
+        from kws_training import checkpoint
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, {resource.RLIM_INFINITY}))
+        try:
+            checkpoint.save(Path({str(path)!r}), {{"epoch": 2, "w": torch.ones(100000)}})
+        except KwsError as error:
+            print(error)
+    """
+    said = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+    assert "checkpoint.pt" in said.stdout and "cannot be written" in said.stdout, said
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert checkpoint.load(path)["epoch"] == 1
+
+
+def test_what_cannot_be_trained_on_is_said(corpus, tmp_path):
+    def attempt(root: Path, task: Task = TASK) -> TrainingData:
+        return TrainingData(scan(root), task, PRESETS["bifsmn"], Augmentation(), 0, plain)
+
+    with pytest.raises(KwsError, match="no folder for missing"):
+        attempt(corpus, Task("t", ("low", "missing")))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(KwsError, match="holds no word folder"):
+        attempt(tmp_path / "none")
+    root = tmp_path / "bad"
+    for word in ("low", "high", "other"):
+        (root / word).mkdir(parents=True)
+        for speaker in range(12):
+            name = root / word / f"s{speaker}_nohash_0.wav"
+            soundfile.write(name, tone(500, np.random.default_rng(speaker)), 16000)
+    with pytest.raises(KwsError, match="_silence_.*_background_noise_"):
+        attempt(root)
+    (root / BACKGROUND).mkdir()
+    soundfile.write(root / BACKGROUND / "n.wav", np.random.default_rng(0).integers(-99, 99, 160000).astype(np.int16), 16000)
+    usable = attempt(root)
+    (root / "low" / "s1_nohash_0.wav").write_text("not audio")
+    (root / "low" / "s2_nohash_0.wav").write_bytes(b"")
+    soundfile.write(root / "low" / "s3_nohash_0.wav", np.zeros(0, np.int16), 16000)
+    soundfile.write(root / "low" / "s4_nohash_0.wav", np.full(16000, np.nan, np.float32), 16000, subtype="FLOAT")
+    soundfile.write(root / "low" / "s5_nohash_0.wav", np.zeros(16000, np.int16), 16000)
+    for rate in (8000, 48000):
+        stereo = np.stack([np.sin(np.arange(rate) * 0.1)] * 2, 1) * 0.3
+        soundfile.write(root / "low" / f"r{rate}_nohash_0.wav", stereo, rate)
+    damaged = attempt(root)
+    named = {sentence.split(":")[0].rsplit("/", 1)[1] for sentence in damaged.skipped}
+    bad = {f"s{n}_nohash_0.wav" for n in range(1, 6)}
+    assert named == {name for name in bad if hash_split(name) != "testing"} and len(named) >= 4
+    assert usable.skipped == [] and usable.hash != damaged.hash
+    for path in (root / "low").iterdir():
+        if not path.name.startswith(("s1_", "s2_")):
+            path.unlink()
+    with pytest.raises(KwsError, match="no usable training clip for low"):
+        attempt(root)
+
+
+def test_every_step_draws_the_same_again_and_thin_words_come_oftener(data):
+    first = list(data.epoch(1, 3, 16))
+    again = list(data.epoch(1, 3, 16))
+    other = list(data.epoch(1, 4, 16))
+    assert all(torch.equal(a, b) and torch.equal(c, d) for (a, c), (b, d) in zip(first, again, strict=True))
+    assert not torch.equal(first[0][0], other[0][0])
+    thin = TrainingData.__new__(TrainingData)
+    thin.task, thin.word_clips = Task("t", ("rich", "poor")), 1000
+    thin.members = [np.arange(960), np.arange(960, 1000), np.arange(1000, 1400), np.array([], int)]
+    indices, labels = thin._draw(np.random.default_rng(0))
+    counts = np.bincount(labels)
+    assert 160 <= counts[1] <= 180 and counts[2] == counts[3] == 100
+    poor = np.bincount(indices[labels == 1] - 960, minlength=40)
+    assert poor.max() - poor.min() <= 1
+    assert (indices[labels == 3] == -1).all()
+
+
+def test_learning_rate_rises_then_falls_to_zero():
+    stage = StageSettings("binary", 20, 1e-3, 0.0)
+    rates = [learning_rate(stage, 2.0, p) for p in np.linspace(0, 20, 201)]
+    assert rates[0] < 1e-5 and max(rates) == pytest.approx(1e-3, rel=0.01) and rates[-1] == pytest.approx(0, abs=1e-9)
+    top = int(np.argmax(rates))
+    assert np.all(np.diff(rates[:top]) > 0) and np.all(np.diff(rates[top + 1 :]) < 0)
+
+
+def test_recipes_scale_and_bad_ones_are_refused():
+    assert [s.epochs for s in recipe("standard", RECIPES["standard"][-1].epochs // 2)][-1] == RECIPES["standard"][-1].epochs // 2
+    for call in (lambda: recipe("long"), lambda: recipe("quick", 0), lambda: new_settings(TASK, preset="x")):
+        with pytest.raises(KwsError):
+            call()
