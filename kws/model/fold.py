@@ -70,7 +70,9 @@ def _f32(values: NDArray[Any]) -> NDArray[np.float32]:
 def _require_positive(state: State, name: str) -> None:
     """A PReLU that only a sign reads must not turn negative inputs positive, or no threshold could stand for it."""
     if not np.all(state[name] > 0):
-        raise KwsError(f"{name} holds a slope that is not positive; its layer has no threshold form. Train with the constraint.")
+        raise KwsError(
+            f"{name} holds a slope that is not positive; its layer has no threshold form. Train with the constraint."
+        )
 
 
 def _block(state: State, at: str) -> FoldedBlock:
