@@ -8,7 +8,7 @@ LENGTH = 17920
 
 
 def _speech() -> np.ndarray:
-    """Voiced and unvoiced stretches: a gliding pulse train through two resonances, then filtered noise, then a pause."""
+    """Voiced and unvoiced stretches: a gliding pulse train through a resonance, then filtered noise, then a pause."""
     rng = np.random.default_rng(1)
     time = np.arange(LENGTH) / 16000
     pitch = 110 + 40 * np.sin(2 * np.pi * 1.5 * time)

@@ -35,8 +35,18 @@ def test_the_sparse_filterbank_is_the_dense_one():
 def test_torch_is_librosa_within_a_hundredth_of_a_decibel(name):
     pcm = SIGNALS[name]
     mel = librosa.feature.melspectrogram(
-        y=pcm.astype(np.float64) / 32768, sr=16000, n_fft=2048, hop_length=512, window="hann", center=False,
-        power=2.0, n_mels=32, fmin=0, fmax=8000, htk=True, norm=None,
+        y=pcm.astype(np.float64) / 32768,
+        sr=16000,
+        n_fft=2048,
+        hop_length=512,
+        window="hann",
+        center=False,
+        power=2.0,
+        n_mels=32,
+        fmin=0,
+        fmax=8000,
+        htk=True,
+        norm=None,
     ) / np.sum(librosa.filters.get_window("hann", 2048) ** 2)
     expected = 10 * np.log10(np.maximum(mel, 1e-10))
     features = torch_features(pcm)

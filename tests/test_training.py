@@ -143,8 +143,12 @@ def test_bad_checkpoints_are_refused_in_one_sentence(tmp_path):
     torch.save({"w": torch.ones(3)}, tmp_path / "foreign.pt")
     torch.save({"format": checkpoint.FORMAT, "version": 99}, tmp_path / "later.pt")
     for name, words in {
-        "short": "truncated or damaged", "empty": "truncated or damaged", "text": "truncated or damaged",
-        "foreign": "not a kws checkpoint", "later": "version 99", "absent": "no such checkpoint",
+        "short": "truncated or damaged",
+        "empty": "truncated or damaged",
+        "text": "truncated or damaged",
+        "foreign": "not a kws checkpoint",
+        "later": "version 99",
+        "absent": "no such checkpoint",
     }.items():
         with pytest.raises(KwsError, match=words) as caught:
             checkpoint.load(tmp_path / f"{name}.pt")
@@ -190,10 +194,12 @@ def test_what_cannot_be_trained_on_is_said(corpus, tmp_path):
         for speaker in range(12):
             name = root / word / f"s{speaker}_nohash_0.wav"
             soundfile.write(name, tone(500, np.random.default_rng(speaker)), 16000)
-    with pytest.raises(KwsError, match="_silence_.*_background_noise_"):
+    with pytest.raises(KwsError, match=r"_silence_.*_background_noise_"):
         attempt(root)
     (root / BACKGROUND).mkdir()
-    soundfile.write(root / BACKGROUND / "n.wav", np.random.default_rng(0).integers(-99, 99, 160000).astype(np.int16), 16000)
+    soundfile.write(
+        root / BACKGROUND / "n.wav", np.random.default_rng(0).integers(-99, 99, 160000).astype(np.int16), 16000
+    )
     usable = attempt(root)
     (root / "low" / "s1_nohash_0.wav").write_text("not audio")
     (root / "low" / "s2_nohash_0.wav").write_bytes(b"")
@@ -241,7 +247,9 @@ def test_learning_rate_rises_then_falls_to_zero():
 
 
 def test_recipes_scale_and_bad_ones_are_refused():
-    assert [s.epochs for s in recipe("standard", RECIPES["standard"][-1].epochs // 2)][-1] == RECIPES["standard"][-1].epochs // 2
+    assert [s.epochs for s in recipe("standard", RECIPES["standard"][-1].epochs // 2)][-1] == RECIPES["standard"][
+        -1
+    ].epochs // 2
     for call in (lambda: recipe("long"), lambda: recipe("quick", 0), lambda: new_settings(TASK, preset="x")):
         with pytest.raises(KwsError):
             call()

@@ -64,7 +64,7 @@ def place(clips: Tensor, preset: Preset, settings: Augmentation, generator: Gene
 
 
 def add_noise(clips: Tensor, noise: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
-    """Adds ``noise`` to the drawn share of the clips at a drawn signal-to-noise ratio. Both float32 [batch, samples]."""
+    """Adds ``noise`` to the drawn share of the clips at a drawn signal-to-noise ratio. Both float32 [batch, n]."""
     batch = len(clips)
     used = torch.rand((batch, 1), generator=generator) < settings.noise_share
     ratio = _decibel(-_uniform((batch, 1), *settings.snr, generator))
@@ -73,7 +73,7 @@ def add_noise(clips: Tensor, noise: Tensor, settings: Augmentation, generator: G
 
 
 def apply_gain(clips: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
-    """A drawn gain, then rounding and saturation as a 16-bit converter does. float32 [batch, samples]."""
+    """A drawn gain, then rounding and saturation as a 16-bit converter does. float32 [batch, n]."""
     gain = _decibel(_uniform((len(clips), 1), *settings.gain, generator))
     return (clips * gain).round_().clamp_(-32768.0, 32767.0)
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from kws.errors import KwsError
-from kws.model.file import write_atomically
+from kws.files import write_atomically
 
 FORMAT, VERSION = "kws-checkpoint", 1
 
@@ -45,7 +45,9 @@ def load(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged files, none of which names the file
-        raise KwsError(f"{path}: not a readable checkpoint, truncated or damaged; use another or train again.") from error
+        raise KwsError(
+            f"{path}: not a readable checkpoint, truncated or damaged; use another or train again."
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise KwsError(f"{path}: not a kws checkpoint; give a file that `kws train` wrote.")
     if content.get("version") != VERSION:

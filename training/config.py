@@ -31,8 +31,8 @@ class StageSettings:
 class Settings:
     """A run: teacher (float), then the student with binary activations, then with binary weights too.
 
-    The stages follow "two-stage" binarization (Bulat et al., 2019; ReActNet, ECCV 2020, section 5): the student starts as
-    the teacher's weights, first learns to live with one-bit inputs, then with one-bit weights.
+    The stages follow "two-stage" binarization (Bulat et al., 2019; ReActNet, ECCV 2020, section 5): the student starts
+    as the teacher's weights, first learns to live with one-bit inputs, then with one-bit weights.
 
     Attributes:
         words: in class order.
@@ -77,9 +77,7 @@ class Settings:
         stages = tuple(StageSettings(**stage) for stage in content.pop("stages"))
         content["words"] = tuple(content["words"])
         content["depth_weights"] = tuple(content["depth_weights"])
-        return cls(
-            topology=Topology(**topology), stages=stages, augmentation=Augmentation(**augmentation), **content
-        )
+        return cls(topology=Topology(**topology), stages=stages, augmentation=Augmentation(**augmentation), **content)
 
 
 RECIPES: dict[str, tuple[StageSettings, ...]] = {

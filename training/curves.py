@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,18 @@ def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
     loss.plot(epochs, [row["loss"] for row in history], color="black")
     loss.set_ylabel("training loss")
     for delta in ("1", "2", "4"):
-        points = [(e, 100 * row["validation"][delta]["balanced_accuracy"]) for e, row in zip(epochs, history, strict=True)
-                  if delta in row["validation"]]
+        points = [
+            (e, 100 * row["validation"][delta]["balanced_accuracy"])
+            for e, row in zip(epochs, history, strict=True)
+            if delta in row["validation"]
+        ]
         if points:
             score.plot(*zip(*points, strict=True), label=f"depth {delta}")
     score.set_ylabel("balanced accuracy, validation, %")
     score.set_xlabel("epoch")
     score.grid(alpha=0.3)
     score.legend()
-    for epoch, (before, after) in enumerate(zip(history, history[1:], strict=False), start=1):
+    for epoch, (before, after) in enumerate(pairwise(history), start=1):
         if before["stage"] != after["stage"]:
             for axis in (loss, score):
                 axis.axvline(epoch + 0.5, color="grey", linestyle=":")

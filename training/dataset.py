@@ -1,7 +1,8 @@
 """Recordings in memory, drawn in balanced and augmented batches.
 
-All waveforms are held as int16 (33,000 one-second clips take 1 GB), so that every epoch augments afresh and nothing is
-read twice. What a step draws depends on the seed, the stage, the epoch and the step alone: a resumed run draws the same.
+All waveforms are held as int16 (33,000 one-second clips take 1 GB), so that every epoch augments afresh and nothing
+is read twice. What a step draws depends on the seed, the stage, the epoch and the step alone: a resumed run draws the
+same.
 """
 
 from __future__ import annotations

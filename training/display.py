@@ -34,7 +34,9 @@ class TrainingDisplay(Watcher):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self.progress.stop()
         if kind is KeyboardInterrupt:
-            self.console.print(f"Interrupted. Every complete epoch is kept: go on with --out {self.out} --resume.", markup=False)
+            self.console.print(
+                f"Interrupted. Every complete epoch is kept: go on with --out {self.out} --resume.", markup=False
+            )
         elif kind is None:
             self.console.print(f"Wrote {self.out / 'model.kws'}. Next: kws listen --model {self.out}", markup=False)
 
@@ -56,7 +58,9 @@ class TrainingDisplay(Watcher):
         if self.bar is not None:
             self.progress.remove_task(self.bar)
         self.bar = self.progress.add_task(settings.name, total=steps)
-        self.console.print(f"[bold]{settings.name}[/bold]: {settings.epochs} epochs of {steps} x {self.settings.batch} clips")
+        self.console.print(
+            f"[bold]{settings.name}[/bold]: {settings.epochs} epochs of {steps} x {self.settings.batch} clips"
+        )
 
     def step(self, loss: float) -> None:
         assert self.stage_settings is not None

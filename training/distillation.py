@@ -47,4 +47,7 @@ def hidden_loss(student: dict[int, Tensor], teacher: dict[int, Tensor]) -> Tenso
 def answer_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """KL divergence of the softened answers, times the squared temperature. Logits [batch, classes]; scalar, >= 0."""
     soft = F.log_softmax(teacher / temperature, dim=1)
-    return F.kl_div(F.log_softmax(student / temperature, dim=1), soft, log_target=True, reduction="batchmean") * temperature**2
+    return (
+        F.kl_div(F.log_softmax(student / temperature, dim=1), soft, log_target=True, reduction="batchmean")
+        * temperature**2
+    )

@@ -1,7 +1,8 @@
 """The training loop: stages, depths, schedule, resuming, records.
 
-A run folder holds ``checkpoint.pt`` (state after the last complete epoch, from which ``--resume`` goes on), ``teacher.pt``,
-``student.pt``, ``record.json`` (every setting, the data's hash, the figures of every epoch) and TensorBoard logs.
+A run folder holds ``checkpoint.pt`` (state after the last complete epoch, from which ``--resume`` goes on),
+``teacher.pt``, ``student.pt``, ``record.json`` (every setting, the data's hash, the figures of every epoch) and
+TensorBoard logs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kws.errors import KwsError
-from kws.model.file import write_atomically
+from kws.files import write_atomically
 from kws_training import checkpoint
 from kws_training.config import Settings, StageSettings
 from kws_training.dataset import TrainingData
@@ -114,9 +115,13 @@ class Run:
 
     def _restore(self, state: dict[str, Any]) -> None:
         if json.loads(state["settings"]) != json.loads(json.dumps(self.settings.as_dict())):
-            raise KwsError(f"{self.file}: made with other settings; resume with the same ones, or choose another --out.")
+            raise KwsError(
+                f"{self.file}: made with other settings; resume with the same ones, or choose another --out."
+            )
         if state["data_hash"] != self.data.hash:
-            raise KwsError(f"{self.file}: made with other recordings; resume with the same --data, or choose another --out.")
+            raise KwsError(
+                f"{self.file}: made with other recordings; resume with the same --data, or choose another --out."
+            )
         self.network.load_state_dict(state["network"])
         self.teacher_state = state["teacher"]
         self.stage_index, self.next_epoch = state["stage"], state["epoch"]
@@ -256,7 +261,9 @@ class Run:
                 group["lr"] = learning_rate(stage, self.settings.warmup, epoch + step / steps)
             loss = self._loss(features.to(self.device), labels.to(self.device), deltas, teacher)
             if not torch.isfinite(loss):
-                raise KwsError(f"{self.folder}: the loss became {loss.item()} in epoch {epoch + 1}; lower the learning rate.")
+                raise KwsError(
+                    f"{self.folder}: the loss became {loss.item()} in epoch {epoch + 1}; lower the learning rate."
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -278,5 +285,3 @@ class Run:
             loss = loss + settings.answers * answer_loss(logits, answers, settings.temperature)
             losses.append(weight * (loss + settings.hidden * hidden_loss(outputs, hidden)))
         return torch.stack(losses).sum() / sum(settings.depth_weights)
-
-

@@ -1,8 +1,8 @@
 """BiFSMN: a thinnable binary network of deep feed-forward sequential memory blocks.
 
-Qin et al., "BiFSMN: Binary Neural Network for Keyword Spotting", IJCAI 2022, section 3. The topology is the paper's; the
-arithmetic is one that a device can run: every binary weight is +-s with one s per output channel, every binary input is
-exactly +-1, and padding is -1, never 0.
+Qin et al., "BiFSMN: Binary Neural Network for Keyword Spotting", IJCAI 2022, section 3. The topology is the paper's;
+the arithmetic is one that a device can run: every binary weight is +-s with one s per output channel, every binary
+input is exactly +-1, and padding is -1, never 0.
 
 A log-mel map [n_mels, frames] passes two 5x5 stride-2 convolutions (16 channels from float input, then 32 binary) and a
 per-frame binary linear layer to ``channels``; then blocks over frames/4 time steps,
@@ -106,8 +106,8 @@ class BinaryLayer(nn.Module):
     def binarize_input(self, x: Tensor) -> Tensor:
         """``x`` itself in the float stage, else its sign.
 
-        Dividing by the spread leaves every sign as it is and lets the surrogate gradient, which has a fixed width, reach
-        as far as the values do: a residual stream grows from block to block.
+        Dividing by the spread leaves every sign as it is and lets the surrogate gradient, which has a fixed width,
+        reach as far as the values do: a residual stream grows from block to block.
         """
         return x if self.stage == "float" else self.sign_activation(x / x.detach().std().clamp_min(1e-6))
 
@@ -203,8 +203,12 @@ class BiFSMN(nn.Module):
             for index in range(topology.n_blocks)
         )
         self.classifier = nn.Linear(self.steps * topology.channels, topology.n_classes, bias=False)
-        self.class_gain = nn.ParameterDict({str(d): nn.Parameter(torch.ones(topology.n_classes)) for d in topology.deltas})
-        self.class_bias = nn.ParameterDict({str(d): nn.Parameter(torch.zeros(topology.n_classes)) for d in topology.deltas})
+        self.class_gain = nn.ParameterDict(
+            {str(d): nn.Parameter(torch.ones(topology.n_classes)) for d in topology.deltas}
+        )
+        self.class_bias = nn.ParameterDict(
+            {str(d): nn.Parameter(torch.zeros(topology.n_classes)) for d in topology.deltas}
+        )
         self.set_stage("float")
 
     def set_stage(self, stage: str) -> None:
@@ -217,7 +221,11 @@ class BiFSMN(nn.Module):
     def constrain(self) -> None:
         """Called after every optimizer step: keeps the slopes whose output only a sign reads positive."""
         with torch.no_grad():
-            for prelu in (self.conv1_prelu.weight, self.conv2_prelu.weight, *(b.expand_prelu.slope for b in self.blocks)):
+            for prelu in (
+                self.conv1_prelu.weight,
+                self.conv2_prelu.weight,
+                *(b.expand_prelu.slope for b in self.blocks),
+            ):
                 prelu.clamp_(min=MIN_SLOPE)
 
     def front(self, features: Tensor) -> Tensor:
@@ -238,7 +246,9 @@ class BiFSMN(nn.Module):
             logits = F.linear(x.flatten(1), int8_weight(weight, scale)) * scale
         return logits * self.class_gain[str(delta)] + self.class_bias[str(delta)]
 
-    def forward(self, features: Tensor, deltas: tuple[int, ...] | None = None) -> dict[int, tuple[Tensor, dict[int, Tensor]]]:
+    def forward(
+        self, features: Tensor, deltas: tuple[int, ...] | None = None
+    ) -> dict[int, tuple[Tensor, dict[int, Tensor]]]:
         """Runs the depths ``deltas`` (default: all).
 
         Args:

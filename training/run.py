@@ -51,7 +51,9 @@ def load_teacher(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
     content = checkpoint.load(path / "teacher.pt" if path.is_dir() else path)
     made = Settings.from_dict(json.loads(content["settings"]))
     if made.words != settings.words or made.topology != settings.topology:
-        raise KwsError(f"{path}: a teacher of {', '.join(made.words)} or of another shape; give one of the same, or none.")
+        raise KwsError(
+            f"{path}: a teacher of {', '.join(made.words)} or of another shape; give one of the same, or none."
+        )
     return content["network"]
 
 
@@ -106,7 +108,10 @@ def train(
     network = run.train()
     figures = accuracy(network, data, settings.topology.deltas, run.device)
     provenance = {
-        "recipe": {"stages": [f"{stage.name} {stage.epochs} epochs" for stage in settings.stages], "seed": settings.seed},
+        "recipe": {
+            "stages": [f"{stage.name} {stage.epochs} epochs" for stage in settings.stages],
+            "seed": settings.seed,
+        },
         "data_sha256": data.hash,
         "training_clips": data.counts(),
         "validation": {

@@ -9,6 +9,7 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
+    """Adds the command to ``app``."""
     app.command("train", help="Train a binary network on a folder of recordings.")(train)
 
 
@@ -25,12 +26,12 @@ def train(
     name: Annotated[str | None, typer.Option(help="Name of the model; the run folder's by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run, with its settings.")] = False,
 ) -> None:
+    """Trains in the folder ``out``; see ``kws_training.run``."""
+    from kws.data.tasks import TASKS, task_of_words
+    from kws.errors import KwsError
     from kws_training.display import TrainingDisplay
     from kws_training.run import new_settings, resumed_settings
     from kws_training.run import train as run
-
-    from kws.data.tasks import TASKS, task_of_words
-    from kws.errors import KwsError
 
     if resume:
         settings = resumed_settings(out)

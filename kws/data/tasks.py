@@ -28,7 +28,7 @@ BACKGROUND_STRETCH = {"training": (0.0, 0.8), "validation": (0.8, 0.9), "testing
 
 _COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_OTHERS = ("backward", "bed", "bird", "cat", "dog", "follow", "forward", "happy", "house", "learn")
+_OTHERS: tuple[str, ...] = ("backward", "bed", "bird", "cat", "dog", "follow", "forward", "happy", "house", "learn")
 _OTHERS += ("marvin", "sheila", "tree", "visual", "wow")
 
 
@@ -133,7 +133,9 @@ def find_root(folder: str | Path) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
         raise KwsError(f"{folder}: no such folder; give a folder that holds one folder of recordings a word.")
-    inside = sorted(folder.glob("SpeechCommands/speech_commands_v0.0[12]")) + sorted(folder.glob("speech_commands_v0.0[12]"))
+    inside = sorted(folder.glob("SpeechCommands/speech_commands_v0.0[12]")) + sorted(
+        folder.glob("speech_commands_v0.0[12]")
+    )
     return inside[-1] if inside else folder
 
 
