@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kws_training.networks import BiFSMN, BinaryConv, BinaryLayer, BinaryMemory, Topology
+from kws_training.networks import BiFSMN, BinaryConv, BinaryLayer, BinaryMemory, Slope, Topology
 
 TOPOLOGY = Topology(channels=64, hidden=128, n_blocks=4)
 
@@ -114,3 +114,16 @@ def test_norms_are_switched_per_depth_exactly_where_depths_share_a_block():
             assert set(norm.norms) == wanted
     assert Topology().blocks_at(2) == [1, 3, 5, 7]
     assert Topology().blocks_at(4) == [3, 7]
+
+
+def test_slopes_are_torchs_prelu_forwards_and_backwards():
+    slope = Slope(16).double()
+    with torch.no_grad():
+        slope.slope.copy_(torch.linspace(-0.5, 1.5, 16))
+    x = torch.randn(6, 8, 16, dtype=torch.float64, requires_grad=True)
+    expected = F.prelu(x.reshape(-1, 16), slope.slope).reshape(x.shape)
+    assert torch.equal(slope(x), expected)
+    upstream = torch.randn_like(expected)
+    theirs = torch.autograd.grad((expected * upstream).sum(), (x, slope.slope))
+    ours = torch.autograd.grad((slope(x) * upstream).sum(), (x, slope.slope))
+    assert all(torch.allclose(a, b) for a, b in zip(ours, theirs, strict=True))

@@ -16,7 +16,7 @@ class StageSettings:
 
     Attributes:
         name: "teacher", "activations" or "binary".
-        epochs: passes; 0 leaves the stage out.
+        epochs: passes over the training set.
         rate: peak learning rate of AdamW.
         decay: weight decay.
     """
@@ -82,9 +82,9 @@ class Settings:
 
 RECIPES: dict[str, tuple[StageSettings, ...]] = {
     "standard": (
-        StageSettings("teacher", 40, 3e-3, 1e-2),
-        StageSettings("activations", 20, 2e-3, 1e-4),
-        StageSettings("binary", 80, 2e-3, 0.0),
+        StageSettings("teacher", 30, 3e-3, 1e-2),
+        StageSettings("activations", 16, 2e-3, 1e-4),
+        StageSettings("binary", 64, 2e-3, 0.0),
     ),
     "quick": (
         StageSettings("teacher", 8, 3e-3, 1e-2),

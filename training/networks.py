@@ -16,6 +16,7 @@ runs every ``delta``-th block; batch norms that see other statistics at another 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -73,6 +74,22 @@ class Switched(nn.Module):
         return self.norms[str(delta)](x.reshape(-1, x.shape[-1])).reshape(x.shape)
 
 
+class _Prelu(torch.autograd.Function):
+    """PReLU over the last axis: torch's own takes ten times as long backwards on a CPU, a sixth of a training step."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
+        negative = x.clamp_max(0.0)
+        ctx.save_for_backward(negative, x >= 0, slope)
+        return x.clamp_min(0.0).add_(negative * slope)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        negative, is_positive, slope = ctx.saved_tensors
+        factor = is_positive.to(slope.dtype).mul_(1.0 - slope).add_(slope)
+        return grads[0] * factor, (grads[0] * negative).flatten(0, -2).sum(0)
+
+
 class Slope(nn.Module):
     """PReLU over the last axis, one slope a channel."""
 
@@ -81,7 +98,7 @@ class Slope(nn.Module):
         self.slope = nn.Parameter(torch.full((width,), 0.25))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.where(x >= 0, x, x * self.slope)
+        return _Prelu.apply(x, self.slope)
 
 
 class BinaryLayer(nn.Module):
@@ -152,7 +169,8 @@ class BinaryMemory(BinaryLayer):
         weight, scale = self.effective()
         steps, pad = x.shape[1], KERNEL // 2
         x = F.pad(self.binarize_input(x), (0, 0, pad, pad), value=self.padding)
-        out = sum(x[:, k : k + steps] * weight[:, k] for k in range(KERNEL))
+        taps = weight.T.contiguous()
+        out = sum(x[:, k : k + steps] * taps[k] for k in range(KERNEL))
         return out if scale is None else out * scale
 
 
