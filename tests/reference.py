@@ -1,0 +1,185 @@
+"""The network and the stream's decision in plain numpy: the independent truth that the C engine is tested against.
+
+Written from the definition of the arithmetic, with unpacked +1/-1 arrays. Every float array is float32, so that each
+numpy operation rounds once, in the order the definition gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.engine import Engine
+from kws.model.folded import FoldedModel, FoldedPass
+
+F32 = np.float32
+
+
+def network(
+    model: FoldedModel, log_mel: NDArray[np.float32], delta: int
+) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+    """Logits [n_classes] and every integer accumulator, flat, of a log-mel map, float32 [n_mels, frames] in dB."""
+    depth = next(depth for depth in model.depths if depth.delta == delta)
+    value = (log_mel - F32(model.preset.offset)) * F32(model.preset.scale)
+    conv1 = np.where(conv1_sums(model, value) >= 0, 1, -1)
+    conv2 = conv2_sums(model, conv1)
+    trace = [conv2]
+    bits = np.where((conv2 >= model.conv2_threshold) ^ model.conv2_flip, 1, -1)  # [M, T, 32]
+    rows = bits.transpose(1, 0, 2).reshape(model.time_steps, -1)
+    acc = rows @ model.linear_weight.T.astype(np.int64)
+    trace.append(acc)
+    x = prelu(acc, model.linear_scale, model.linear_bias, model.linear_slope)
+    for one in depth.passes:
+        x, sums = run_pass(model, one, x)
+        trace += sums
+    logits = np.array([lane_sum(weight.astype(F32), x.reshape(-1)) for weight in model.class_weight], F32)
+    logits = depth.class_scale * logits + depth.class_bias
+    return logits, np.concatenate([sums.reshape(-1) for sums in trace]).astype(np.int16)
+
+
+def taps(image: NDArray, fill: float) -> Iterator[NDArray]:
+    """The 25 inputs of a 5x5 convolution of stride 2, first axis outer; ``fill`` where they lie outside."""
+    padded = np.pad(image, [(2, 2), (2, 2)] + [(0, 0)] * (image.ndim - 2), constant_values=fill)
+    height, width = image.shape[0], image.shape[1]
+    for row in range(5):
+        for column in range(5):
+            yield padded[row : row + height : 2, column : column + width : 2]
+
+
+def conv1_sums(model: FoldedModel, value: NDArray[np.float32]) -> NDArray[np.float32]:
+    total = np.broadcast_to(model.conv1_bias, (value.shape[0] // 2, value.shape[1] // 2, 16))
+    for weight, tap in zip(model.conv1_weight, taps(value, 0.0), strict=True):
+        total = total + weight * tap[:, :, None]
+    assert total.dtype == F32
+    return total
+
+
+def conv2_sums(model: FoldedModel, bits: NDArray) -> NDArray[np.int64]:
+    weight = model.conv2_weight.astype(np.int64)
+    return sum(tap @ weight[:, index].T for index, tap in enumerate(taps(bits, -1)))
+
+
+def prelu(
+    acc: NDArray, scale: NDArray[np.float32], bias: NDArray[np.float32], slope: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    z = scale * acc.astype(F32) + bias
+    return np.where(z >= 0, z, slope * z)
+
+
+def run_pass(model: FoldedModel, one: FoldedPass, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[NDArray]]:
+    block = model.blocks[one.block]
+    bits = np.pad(np.where(x >= block.memory_input, 1, -1), [(2, 2), (0, 0)], constant_values=-1)
+    memory = sum(block.memory_weight[k] * bits[k : k + len(x)] for k in range(5))
+    m = x + prelu(memory, one.memory_scale, one.memory_bias, block.memory_slope)
+    expand = np.where(m >= block.expand_input, 1, -1) @ block.expand_weight.T.astype(np.int64)
+    hidden = np.where((expand >= one.expand_threshold) ^ one.expand_flip, 1, -1)
+    project = hidden @ block.project_weight.T.astype(np.int64)
+    y = m + prelu(project, one.project_scale, one.project_bias, block.project_slope)
+    return y, [memory, expand, project]
+
+
+def lane_sum(weight: NDArray[np.float32], x: NDArray[np.float32]) -> np.float32:
+    """sum(weight * x) in sixteen lanes."""
+    lanes = np.zeros(16, F32)
+    for row in (weight * x).reshape(-1, 16):
+        lanes = lanes + row
+    for width in (8, 4, 2, 1):
+        lanes = lanes[:width] + lanes[width:]
+    return lanes[0]
+
+
+class Decision:
+    """Smoothing, thresholds, refractory time and re-arming, from the probabilities of one classification at a time."""
+
+    def __init__(self, model: FoldedModel) -> None:
+        self.model = model
+        self.thresholds = model.word_threshold.copy()
+        self.start()
+
+    def start(self) -> None:
+        """As at the start of a stream; thresholds stay."""
+        self.recent: list[NDArray[np.float32]] = []
+        self.last: dict[int, int] = {}
+        self.disarmed: set[int] = set()
+        self.scores = np.zeros(self.model.n_classes, F32)
+
+    def step(self, sample: int, probabilities: NDArray[np.float32]) -> tuple[int, int, float] | None:
+        """(sample, word, score) if an event happens at ``sample``."""
+        model = self.model
+        self.recent = [*self.recent, probabilities][-model.smoothing :]
+        total = np.zeros(model.n_classes, F32)
+        for row in self.recent:
+            total = total + row
+        self.scores = total / F32(len(self.recent))
+        self.disarmed -= {word for word in self.disarmed if self.scores[word] < F32(0.5) * self.thresholds[word]}
+        best = int(np.argmax(self.scores))
+        if best >= model.n_words or best in self.disarmed or self.scores[best] < self.thresholds[best]:
+            return None
+        if best in self.last and sample - self.last[best] < model.refractory:
+            return None
+        self.disarmed.add(best)
+        self.last[best] = sample
+        return sample, best, float(self.scores[best])
+
+
+class Simulation:
+    """A whole stream, from the engine's own windows: features and network are tested elsewhere, this tests the stream.
+
+    Attributes:
+        delta: depth of the classifications to come.
+        decision: thresholds and what the stream last decided.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.delta = engine.deltas[0]
+        self.decision = Decision(engine.model)
+        self.reset()
+
+    def reset(self) -> None:
+        self.decision.start()
+        self.heard = np.zeros(0, np.int16)
+
+    def feed(self, pcm: NDArray[np.int16]) -> list[tuple[int, int, float, int]]:
+        """(sample, word, score, delta) of each event."""
+        engine, step = self.engine, self.engine.preset.hop * self.engine.model.hop_frames
+        old = len(self.heard)
+        self.heard = np.concatenate([self.heard, pcm])
+        events = []
+        for end in range((old // step + 1) * step, len(self.heard) + 1, step):
+            window = self.heard[max(0, end - engine.window_samples) : end]
+            window = np.pad(window, (engine.window_samples - len(window), 0))
+            logits = engine.network(engine.features(window), self.delta)
+            event = self.decision.step(end, engine.softmax(logits))
+            if event:
+                events.append((*event, self.delta))
+        return events
+
+
+def stimulus(seed: int, n: int) -> NDArray[np.int16]:
+    """Stretches of noise, tones, near silence and clipping, int16 [n], made to move every score."""
+    rng = np.random.default_rng(seed)
+    parts: list[NDArray] = []
+    while sum(map(len, parts)) < n:
+        length = int(rng.integers(300, 3000))
+        level = 10.0 ** rng.uniform(0.5, 4.8)
+        if rng.random() < 0.5:
+            part = np.sin(2 * np.pi * 10.0 ** rng.uniform(-2.2, -0.4) * np.arange(length))
+        else:
+            part = rng.standard_normal(length)
+        parts.append(np.clip(np.rint(level * part), -32768, 32767))
+    return np.concatenate(parts)[:n].astype(np.int16)
+
+
+def liven(model: FoldedModel, seed: int) -> None:
+    """Rescales the classifier of a random model in place so that ``stimulus`` makes every class win now and then."""
+    engine = Engine(model)
+    pcm = stimulus(seed, engine.window_samples + 60 * model.preset.hop)
+    windows = np.lib.stride_tricks.sliding_window_view(pcm, engine.window_samples)[:: model.preset.hop]
+    for depth in model.depths:
+        logits = engine.classify_batch(np.ascontiguousarray(windows), depth.delta)
+        gain = 2.0 / logits.std(axis=0)
+        depth.class_scale = (depth.class_scale * gain).astype(F32)
+        depth.class_bias = ((depth.class_bias - logits.mean(axis=0)) * gain).astype(F32)
