@@ -1,0 +1,122 @@
+"""The `kws` command as a whole: help, version, and how errors reach the user."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+
+import kws
+from kws import cli
+from kws.errors import KwsError
+
+
+def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kws", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+
+
+def test_help_names_every_command() -> None:
+    shown = run("--help")
+    assert shown.returncode == 0
+    for name in cli.COMMANDS:
+        assert f" {name} " in shown.stdout
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    shown = run(name, "--help")
+    assert shown.returncode == 0, shown.stderr
+    assert "Usage: " in shown.stdout
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    shown = run()
+    assert "listen" in shown.stdout
+    assert not shown.stderr
+
+
+def test_version() -> None:
+    shown = run("--version")
+    assert (shown.returncode, shown.stdout) == (0, f"kws {kws.__version__}\n")
+
+
+def test_unknown_command_is_a_usage_error() -> None:
+    shown = run("liste")
+    assert shown.returncode == 2
+    assert "liste" in shown.stderr
+
+
+def test_an_error_is_one_line_on_stderr(tmp_path: Path) -> None:
+    missing = tmp_path / "no such model.kws"
+    shown = run("info", str(missing))
+    assert shown.returncode == 1
+    assert shown.stdout == ""
+    assert shown.stderr.count("\n") == 1
+    assert str(missing) in shown.stderr
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        command = [sys.executable, "-m", "kws", "--help"]
+        shown = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, check=False)
+    assert shown.stderr == ""
+    assert shown.returncode == 1
+
+
+def _raise(error: BaseException) -> Callable[[], typer.Typer]:
+    """A stand-in for `cli.build` whose one command raises ``error``."""
+
+    def build() -> typer.Typer:
+        app = typer.Typer(pretty_exceptions_enable=False)
+
+        @app.command()
+        def command() -> None:
+            raise error
+
+        return app
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (KwsError("x.wav: is empty;\nrecord it [again]."), 1, "x.wav: is empty; record it [again].\n"),
+        (ModuleNotFoundError("", name="torch.nn"), 1, "pip install 'kws[train]'.\n"),
+        (KeyboardInterrupt(), 130, "Interrupted.\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "run/last.pt"), 1, "run/last.pt: No space left on device.\n"),
+    ],
+)
+def test_what_a_command_may_raise(
+    error: BaseException,
+    status: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(cli, "build", _raise(error))
+    monkeypatch.setattr(sys, "argv", ["kws"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == status
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.endswith(line)
+    assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [ModuleNotFoundError("", name="kws.nothing"), ZeroDivisionError(), OSError("odd")])
+def test_a_fault_of_the_program_is_not_disguised(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "build", _raise(error))
+    monkeypatch.setattr(sys, "argv", ["kws"])
+    with pytest.raises(type(error)):
+        cli.main()
