@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from typer.testing import CliRunner
+
 from kws.data import download as downloads
 from kws.data.get import Source, extract, get_speech_commands, source_of
 from kws.errors import KwsError
-from typer.testing import CliRunner
 
 NAME = "speech_commands_v0.02"
 CLIPS = {
@@ -100,7 +101,8 @@ class Server:
 
 
 @pytest.fixture
-def server(archive):
+def server(archive, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     server = Server(archive)
     yield server
     server.http.shutdown()
@@ -348,7 +350,7 @@ def test_progress_reaches_the_end_of_every_stage(server, tmp_path):
     last: dict[str, tuple[int, int | None]] = {}
     get(server, tmp_path, progress=lambda stage, done, total: last.update({stage: (done, total)}))
     size = len(server.content)
-    assert last == {stage: (size, size) for stage in ("downloading", "checking", "extracting")}
+    assert last == dict.fromkeys(("downloading", "checking", "extracting"), (size, size))
 
 
 def test_the_command(server, tmp_path, monkeypatch):
