@@ -1,0 +1,1 @@
+"""Evaluation: a model's answers on a set of labelled clips, counted, reported and drawn."""

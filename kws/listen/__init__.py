@@ -1,0 +1,1 @@
+"""Listening: sound from files or a microphone, through the engine's stream, to detections and a live display."""
