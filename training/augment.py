@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -31,6 +31,19 @@ class Augmentation:
     gain: tuple[float, float] = (-14.0, 6.0)
     mel_mask: int = 5
     time_mask: int = 6
+
+    def scaled(self, strength: float) -> Augmentation:
+        """These settings with speed, noise and masks times ``strength``, 0..1.
+
+        Shift and gain stay: a stream brings a word to every place in the window, at every level.
+        """
+        return replace(
+            self,
+            speed=strength * self.speed,
+            noise_share=strength * self.noise_share,
+            mel_mask=round(strength * self.mel_mask),
+            time_mask=round(strength * self.time_mask),
+        )
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:

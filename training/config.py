@@ -19,12 +19,14 @@ class StageSettings:
         epochs: passes over the training set.
         rate: peak learning rate of AdamW.
         decay: weight decay.
+        strength: of the augmentation, see ``Augmentation.scaled``; a network of less capacity is asked for less.
     """
 
     name: str
     epochs: int
     rate: float
     decay: float
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
     "standard": (
         StageSettings("teacher", 30, 3e-3, 1e-2),
         StageSettings("activations", 16, 2e-3, 1e-4),
-        StageSettings("binary", 64, 2e-3, 0.0),
+        StageSettings("binary", 90, 2e-3, 0.0, strength=0.6),
     ),
     "quick": (
         StageSettings("teacher", 8, 3e-3, 1e-2),

@@ -175,27 +175,28 @@ class TrainingData:
         total = len(self._draw(np.random.default_rng(0))[0])
         return max(1, total // batch)
 
-    def epoch(self, stage: int, epoch: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields (features float32 [batch, n_mels, frames] in dB, labels int64 [batch])."""
+    def epoch(self, stage: int, epoch: int, batch: int, strength: float = 1.0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields (features float32 [batch, n_mels, frames] in dB, labels int64 [batch]), augmented at ``strength``."""
+        augmentation = self.augmentation.scaled(strength)
         rng = np.random.default_rng([self.seed, stage, epoch])
         indices, labels = self._draw(rng)
         for step in range(self.steps(batch)):
             chosen = slice(step * batch, (step + 1) * batch)
             generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-            yield self._batch(indices[chosen], generator), torch.from_numpy(labels[chosen])
+            yield self._batch(indices[chosen], augmentation, generator), torch.from_numpy(labels[chosen])
 
     def _noise_windows(self, count: int, generator: torch.Generator) -> Tensor:
         length = self.preset.window_samples
         starts = torch.randint(len(self.noise) - length, (count,), generator=generator).tolist()
         return torch.stack([self.noise[start : start + length] for start in starts]).float()
 
-    def _batch(self, indices: NDArray[np.int64], generator: torch.Generator) -> Tensor:
+    def _batch(self, indices: NDArray[np.int64], augmentation: Augmentation, generator: torch.Generator) -> Tensor:
         clips = self.pcm[torch.from_numpy(np.maximum(indices, 0))].float()
-        windows = place(clips, self.preset, self.augmentation, generator)
+        windows = place(clips, self.preset, augmentation, generator)
         noise = self._noise_windows(len(indices), generator)
-        mixed = add_noise(windows, noise, self.augmentation, generator)
+        mixed = add_noise(windows, noise, augmentation, generator)
         level = 10.0 ** (-2.0 * torch.rand((len(indices), 1), generator=generator))
         is_background = torch.from_numpy(indices < 0)[:, None]
         mixed = torch.where(is_background, noise * level, mixed)
-        features = self.log_mel(apply_gain(mixed, self.augmentation, generator))
-        return mask_spectrum(features, self.augmentation, generator)
+        features = self.log_mel(apply_gain(mixed, augmentation, generator))
+        return mask_spectrum(features, augmentation, generator)

@@ -256,7 +256,8 @@ class Run:
     ) -> float:
         self.network.train()
         total = 0.0
-        for step, (features, labels) in enumerate(self.data.epoch(self.stage_index, epoch, self.settings.batch)):
+        batches = self.data.epoch(self.stage_index, epoch, self.settings.batch, stage.strength)
+        for step, (features, labels) in enumerate(batches):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(stage, self.settings.warmup, epoch + step / steps)
             loss = self._loss(features.to(self.device), labels.to(self.device), deltas, teacher)
