@@ -86,7 +86,7 @@ def uninterrupted(data, tmp_path_factory):
 
 @pytest.mark.parametrize("fraction", [0.2, 0.45, 0.6, 0.9])
 def test_an_interrupted_run_ends_with_the_same_weights(data, uninterrupted, tmp_path, fraction):
-    total = data.steps(SETTINGS.batch) * sum(stage.epochs for stage in STAGES)
+    total = data.steps(SETTINGS.batch, 0.5) * sum(stage.epochs for stage in STAGES)
     with pytest.raises(KeyboardInterrupt):
         Run(tmp_path, SETTINGS, data, StopAfter(round(fraction * total))).train()
     resumed = Run(tmp_path, resumed_settings(tmp_path), data, Watcher(), resume=True)
@@ -222,15 +222,15 @@ def test_what_cannot_be_trained_on_is_said(corpus, tmp_path):
 
 
 def test_every_step_draws_the_same_again_and_thin_words_come_oftener(data):
-    first = list(data.epoch(1, 3, 16))
-    again = list(data.epoch(1, 3, 16))
-    other = list(data.epoch(1, 4, 16))
+    first = list(data.epoch(1, 3, 16, 0.5, 1.0))
+    again = list(data.epoch(1, 3, 16, 0.5, 1.0))
+    other = list(data.epoch(1, 4, 16, 0.5, 1.0))
     assert all(torch.equal(a, b) and torch.equal(c, d) for (a, c), (b, d) in zip(first, again, strict=True))
     assert not torch.equal(first[0][0], other[0][0])
     thin = TrainingData.__new__(TrainingData)
     thin.task, thin.word_clips = Task("t", ("rich", "poor")), 1000
     thin.members = [np.arange(960), np.arange(960, 1000), np.arange(1000, 1400), np.array([], int)]
-    indices, labels = thin._draw(np.random.default_rng(0))
+    indices, labels = thin._draw(0.5, np.random.default_rng(0))
     counts = np.bincount(labels)
     assert 160 <= counts[1] <= 180 and counts[2] == counts[3] == 100
     poor = np.bincount(indices[labels == 1] - 960, minlength=40)

@@ -20,6 +20,7 @@ class StageSettings:
         rate: peak learning rate of AdamW.
         decay: weight decay.
         strength: of the augmentation, see ``Augmentation.scaled``; a network of less capacity is asked for less.
+        temper: a word with n clips is drawn in proportion to ``n ** temper``: at 1 as it comes, at 0 as often as any.
     """
 
     name: str
@@ -27,6 +28,7 @@ class StageSettings:
     rate: float
     decay: float
     strength: float = 1.0
+    temper: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
     "standard": (
         StageSettings("teacher", 30, 3e-3, 1e-2),
         StageSettings("activations", 16, 2e-3, 1e-4),
-        StageSettings("binary", 90, 2e-3, 0.0, strength=0.6),
+        StageSettings("binary", 90, 2e-3, 0.0, strength=0.6, temper=0.25),
     ),
     "quick": (
         StageSettings("teacher", 8, 3e-3, 1e-2),

@@ -25,9 +25,6 @@ from kws_training.augment import Augmentation, add_noise, apply_gain, mask_spect
 from kws_training.features import LogMel
 
 CLIP_SAMPLES = 16000
-TEMPER = 0.5
-"""A class with n clips is drawn in proportion to n ** TEMPER: thin words come oftener, without repeating to excess."""
-
 Progress = Callable[[Iterable, int, str], Iterable]
 
 
@@ -154,14 +151,18 @@ class TrainingData:
         """Training clips by class name."""
         return {name: len(self.members[label]) for label, name in enumerate(self.task.class_names)}
 
-    def _draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Indices and labels of one epoch; index -1 is a cut of background noise."""
-        words = len(self.task.words)
-        weight = np.array([len(self.members[label]) for label in range(words)], float) ** TEMPER
-        shares = list(np.rint(weight / weight.sum() * self.word_clips).astype(int))
+    def _shares(self, temper: float) -> list[int]:
+        """Draws of each class in one epoch; a word with n clips in proportion to ``n ** temper``."""
+        weight = np.array([len(self.members[label]) for label in range(len(self.task.words))], float) ** temper
+        shares = [max(1, round(share)) for share in weight / weight.sum() * self.word_clips]
         if self.task.fillers:
             shares += [max(1, round(FILLER_SHARE * self.word_clips))] * 2
+        return shares
+
+    def _draw(self, temper: float, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Indices and labels of one epoch; index -1 is a cut of background noise."""
         indices, labels = [], []
+        shares = self._shares(temper)
         for label, share in enumerate(shares):
             members = self.members[label] if len(self.members[label]) else np.array([-1])
             rounds = [rng.permutation(members) for _ in range(-(-share // len(members)))]
@@ -170,17 +171,28 @@ class TrainingData:
         order = rng.permutation(sum(shares))
         return np.concatenate(indices)[order], np.concatenate(labels)[order]
 
-    def steps(self, batch: int) -> int:
+    def steps(self, batch: int, temper: float) -> int:
         """Batches an epoch; the last, incomplete one is left out unless it is the only one."""
-        total = len(self._draw(np.random.default_rng(0))[0])
-        return max(1, total // batch)
+        return max(1, sum(self._shares(temper)) // batch)
 
-    def epoch(self, stage: int, epoch: int, batch: int, strength: float = 1.0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields (features float32 [batch, n_mels, frames] in dB, labels int64 [batch]), augmented at ``strength``."""
+    def epoch(
+        self, stage: int, epoch: int, batch: int, temper: float, strength: float
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch of augmented batches.
+
+        Args:
+            stage, epoch: what the draws depend on, beside the seed.
+            batch: clips a step.
+            temper: a word with n clips is drawn in proportion to ``n ** temper``.
+            strength: of the augmentation, 0..1.
+
+        Yields:
+            Features float32 [batch, n_mels, frames] in dB, and labels int64 [batch].
+        """
         augmentation = self.augmentation.scaled(strength)
         rng = np.random.default_rng([self.seed, stage, epoch])
-        indices, labels = self._draw(rng)
-        for step in range(self.steps(batch)):
+        indices, labels = self._draw(temper, rng)
+        for step in range(self.steps(batch, temper)):
             chosen = slice(step * batch, (step + 1) * batch)
             generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
             yield self._batch(indices[chosen], augmentation, generator), torch.from_numpy(labels[chosen])

@@ -133,7 +133,7 @@ def _listen_to_microphone(
     losses, silence = microphone.Losses(), SilenceWatch()
     display = None if as_json else LiveLine(console, stream, list(engine.class_names), depth)
     samples = detections = 0
-    # The words arrive on the terminal that shows the live line, warnings beside it.
+    # Above the live line where there is one, else where output that is piped on stays clean.
     warn = console if display is not None and console.is_terminal else errors
     told = ""
     try:

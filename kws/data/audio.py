@@ -29,8 +29,13 @@ def to_mono_16k(samples: NDArray[np.float32], rate: int) -> NDArray[np.int16]:
     return to_int16(samples)
 
 
-def read_audio(path: str | Path) -> NDArray[np.int16]:
+def read_audio(path: str | Path, start: int = 0, count: int | None = None) -> NDArray[np.int16]:
     """The recording at ``path`` as int16 [n] at 16 kHz mono, whatever its rate and channels.
+
+    Args:
+        path: of the file.
+        start: first sample at 16 kHz to return.
+        count: most samples to return; None for all. A stretch of a long 16 kHz recording is read without the rest.
 
     Raises:
         KwsError: the file is missing, is not audio, holds no sample, or holds samples that are not finite.
@@ -39,11 +44,17 @@ def read_audio(path: str | Path) -> NDArray[np.int16]:
     if not path.is_file():
         raise KwsError(f"{path}: no such file; give the path of a {', '.join(SUFFIXES)} recording.")
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            as_it_is = rate == SAMPLE_RATE
+            if as_it_is:
+                file.seek(min(start, file.frames))
+            samples = file.read(-1 if count is None or not as_it_is else count, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise KwsError(f"{path}: not a readable recording ({error}); remove it or record it again.") from error
     if len(samples) == 0:
         raise KwsError(f"{path}: holds no sample; remove it or record it again.")
     if not np.isfinite(samples).all():
         raise KwsError(f"{path}: holds samples that are not numbers (NaN or infinite); export it again as 16-bit PCM.")
-    return to_mono_16k(samples, rate)
+    pcm = to_mono_16k(samples, rate)
+    return pcm if as_it_is else pcm[start:][:count]

@@ -94,10 +94,7 @@ class Clip:
         """The clip, int16 [n] at 16 kHz; a cut is one second long. Raises KwsError as ``read_audio`` does."""
         if self.start is None:
             return read_audio(self.path)
-        rate = soundfile.info(self.path).samplerate
-        if rate != SAMPLE_RATE:
-            return read_audio(self.path)[self.start : self.start + SAMPLE_RATE]
-        return soundfile.read(self.path, start=self.start, frames=SAMPLE_RATE, dtype="int16", always_2d=True)[0][:, 0]
+        return read_audio(self.path, self.start, SAMPLE_RATE)
 
 
 @dataclass(frozen=True)
