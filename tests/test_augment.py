@@ -67,9 +67,3 @@ def test_masks_are_one_band_and_one_run_at_the_mean():
         assert len(band) == 0 or band.max() - band.min() == len(band) - 1
         values = out[index][changed[index]]
         assert len(values) == 0 or torch.allclose(values, features[index].mean().expand_as(values))
-
-
-def test_strength_scales_what_a_weak_network_should_be_spared_and_nothing_else():
-    full = Augmentation(shift=2000, speed=0.1, noise_share=0.8, snr=(0, 30), gain=(-9, 9), mel_mask=4, time_mask=6)
-    half = Augmentation(shift=2000, speed=0.05, noise_share=0.4, snr=(0, 30), gain=(-9, 9), mel_mask=2, time_mask=3)
-    assert full.scaled(0.5) == half and full.scaled(1.0) == full

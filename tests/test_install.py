@@ -60,7 +60,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that `pip install .` would install."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-build-isolation"]
-    subprocess.run([*pip, "--no-deps", "--wheel-dir", folder, ROOT], check=True)
+    built = subprocess.run(
+        [*pip, "--no-deps", "--wheel-dir", folder, ROOT], capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
     (wheel,) = folder.glob("*.whl")
     return wheel
 

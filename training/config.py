@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kws.errors import KwsError
-from kws_training.augment import Augmentation
+from kws_training.augment import FULL, GENTLE, Augmentation
 from kws_training.networks import Topology
 
 
@@ -19,16 +19,18 @@ class StageSettings:
         epochs: passes over the training set.
         rate: peak learning rate of AdamW.
         decay: weight decay.
-        strength: of the augmentation, see ``Augmentation.scaled``; a network of less capacity is asked for less.
+        augmentation: ranges of the draws.
         temper: a word with n clips is drawn in proportion to ``n ** temper``: at 1 as it comes, at 0 as often as any.
+        unknown: clips of other words drawn, as a share of the word clips.
     """
 
     name: str
     epochs: int
     rate: float
     decay: float
-    strength: float = 1.0
+    augmentation: Augmentation = FULL
     temper: float = 0.5
+    unknown: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,6 @@ class Settings:
         fillers: whether ``_unknown_`` and ``_silence_`` follow the words.
         topology: of teacher and student.
         stages: in order.
-        augmentation: ranges of the draws.
         batch: clips a step.
         seed: of every draw and of the initial weights.
         warmup: epochs over which the learning rate rises; then it follows a cosine to zero.
@@ -57,7 +58,6 @@ class Settings:
     fillers: bool
     topology: Topology
     stages: tuple[StageSettings, ...]
-    augmentation: Augmentation = field(default_factory=Augmentation)
     batch: int = 128
     seed: int = 0
     warmup: float = 2.0
@@ -74,26 +74,27 @@ class Settings:
     def from_dict(cls, content: dict[str, Any]) -> Settings:
         """What ``as_dict`` wrote, also after a trip through JSON."""
         content = dict(content)
-        augmentation = content.pop("augmentation")
-        augmentation = {k: tuple(v) if isinstance(v, list) else v for k, v in augmentation.items()}
         topology = dict(content.pop("topology"))
         topology["deltas"] = tuple(topology["deltas"])
-        stages = tuple(StageSettings(**stage) for stage in content.pop("stages"))
+        stages = []
+        for stage in content.pop("stages"):
+            ranges = {k: tuple(v) if isinstance(v, list) else v for k, v in stage["augmentation"].items()}
+            stages.append(StageSettings(**{**stage, "augmentation": Augmentation(**ranges)}))
         content["words"] = tuple(content["words"])
         content["depth_weights"] = tuple(content["depth_weights"])
-        return cls(topology=Topology(**topology), stages=stages, augmentation=Augmentation(**augmentation), **content)
+        return cls(topology=Topology(**topology), stages=tuple(stages), **content)
 
 
 RECIPES: dict[str, tuple[StageSettings, ...]] = {
     "standard": (
         StageSettings("teacher", 30, 3e-3, 1e-2),
         StageSettings("activations", 16, 2e-3, 1e-4),
-        StageSettings("binary", 90, 2e-3, 0.0, strength=0.6, temper=0.25),
+        StageSettings("binary", 80, 2e-3, 0.0, GENTLE, temper=0.25, unknown=0.2),
     ),
     "quick": (
         StageSettings("teacher", 8, 3e-3, 1e-2),
         StageSettings("activations", 3, 2e-3, 1e-4),
-        StageSettings("binary", 8, 2e-3, 0.0),
+        StageSettings("binary", 8, 2e-3, 0.0, GENTLE, temper=0.25, unknown=0.2),
     ),
 }
 

@@ -99,9 +99,7 @@ def train(
     """
     task = Task(name or out.name, settings.words, settings.fillers)
     teacher_state = load_teacher(teacher, settings) if teacher else None
-    data = TrainingData(
-        scan(data_folder), task, PRESETS[settings.topology.preset], settings.augmentation, settings.seed, progress
-    )
+    data = TrainingData(scan(data_folder), task, PRESETS[settings.topology.preset], settings.seed, progress)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
     run = Run(out, settings, data, watcher, resume, teacher_state)

@@ -12,7 +12,7 @@ import typer
 from kws.errors import KwsError
 
 COMMANDS = ("data", "train", "eval", "export", "info", "listen", "devices")
-"""Modules of this package, in the order that `kws --help` shows."""
+"""Modules of this package, in the order that `kws --help` shows (groups of commands come last)."""
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell gives it."""

@@ -65,7 +65,7 @@ def speak(utterances: Sequence[Utterance]) -> tuple[int, list[array.array[int]]]
     """Says every utterance.
 
     Returns:
-        The sample rate in Hz, and for each utterance its 16-bit samples: none, or zeros, where there was nothing to say.
+        The sample rate in Hz, and for each utterance its 16-bit samples: none or zeros where there is nothing to say.
 
     Raises:
         KwsError: no eSpeak NG, a language it does not speak, or its failure.

@@ -147,5 +147,6 @@ def extract(archive: Path, target: Path, progress: Progress = silent) -> None:
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise KwsError(f"{archive}: damaged archive ({error}); remove it and download it again.") from error
     except OSError as error:
+        shutil.rmtree(staging, ignore_errors=True)
         raise disk_error(staging, error) from error
     progress("extracting", size, size)
