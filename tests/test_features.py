@@ -4,8 +4,10 @@ import librosa
 import numpy as np
 import pytest
 import torch
+from random_model import random_model
 from signals import SIGNALS, noise_floor, reference_db
 
+from kws.engine import Engine
 from kws.features import PRESETS, mel_filterbank, place_clip, tables
 from kws_training.features import LogMel
 
@@ -70,3 +72,9 @@ def test_a_clip_lies_where_a_centred_spectrogram_would_start_it():
     assert np.array_equal(window[1024:17024], clip)
     assert not window[:1024].any() and not window[17024:].any()
     assert np.array_equal(place_clip(np.ones(40000, np.int16), PRESET)[1024:], np.ones(16896, np.int16))
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_c_is_torch_within_a_thousandth_of_a_decibel(name):
+    in_c, in_torch = Engine(random_model(0)).features(SIGNALS[name]), torch_features(SIGNALS[name])
+    assert np.abs(in_c - in_torch)[noise_floor(in_torch)].max() < 1e-3

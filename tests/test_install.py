@@ -9,9 +9,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kws
+import kws.model
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,6 +42,18 @@ def test_the_runtime_imports_nothing_heavy() -> None:
 def test_import_kws_needs_no_numpy() -> None:
     loaded = python("import sys, kws, kws.cli; kws.cli.build(); print('numpy' in sys.modules)")
     assert loaded.strip() == "False"
+
+
+def test_load_gives_an_engine_with_the_model() -> None:
+    path = ROOT / "tests/golden/engine.kws"
+    engine = kws.load(path)
+    assert engine.class_names == kws.model.load(path).class_names
+    assert engine.stream().feed(np.zeros(1600, np.int16)) == []
+
+
+def test_a_wrong_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="lode"):
+        kws.lode  # noqa: B018
 
 
 def test_the_runtime_requires_nothing_heavy() -> None:
