@@ -69,13 +69,13 @@ def test_silence_of_the_splits_comes_from_stretches_that_do_not_meet(corpus):
     assert max(end for _, end in found["validation"]) <= 0.9 * 16000 * 12 <= min(start for start, _ in found["testing"])
 
 
-def test_list_files_decide_where_there_are_any(corpus):
+def test_list_files_decide_for_the_clips_they_name(corpus):
     (corpus / "validation_list.txt").write_text("yes/00000001_nohash_0.wav\n")
     (corpus / "testing_list.txt").write_text("yes/00000002_nohash_0.wav\n")
     splits = {clip.path.name: clip.split for clip in scan(corpus).clips["yes"]}
     assert splits.pop("00000001_nohash_0.wav") == "validation"
     assert splits.pop("00000002_nohash_0.wav") == "testing"
-    assert set(splits.values()) == {"training"}
+    assert splits == {name: official_split(name) for name in splits}
 
 
 def test_own_unknown_and_silence_folders_are_used_as_they_are(corpus):

@@ -24,6 +24,7 @@ from compiled import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_model import random_model
+from reference import liven
 
 from kws.engine import library, structs
 from kws.features import PRESETS, Preset
@@ -286,6 +287,7 @@ def test_the_default_shapes_need_less_than_forty_kilobytes() -> None:
 def test_random_calls_under_sanitizers(cc: str, tmp_path: Path) -> None:
     model = random_model(11, n_classes=5, channels=64, hidden=128, n_blocks=4, preset=SMALL)
     model.hop_frames, model.smoothing, model.refractory = 2, 3, 500
+    liven(model, 11)
     program = build_program(tmp_path, "tests/c/fuzz.c", model, cc, SANITIZE)
     for seed in range(4):
         result = run([program, seed, 12])

@@ -17,7 +17,7 @@ from reference import liven, network, stimulus
 from signals import SIGNALS, reference_db
 
 from kws.engine import Engine
-from kws.features import PRESETS, Preset
+from kws.features import PRESETS, Preset, tables
 from kws.model import load
 
 BIFSMN = PRESETS["bifsmn"]
@@ -64,6 +64,19 @@ def test_every_fft_length(n_fft: int) -> None:
     above = expected >= expected.max(axis=0) - NOISE_FLOOR
     model = random_model(0, channels=64, hidden=64, n_blocks=1, preset=preset)
     assert np.abs(Engine(model).features(pcm) - expected)[above].max() < 1e-3
+
+
+@pytest.mark.parametrize("n_fft", [64, 2048, 4096])
+def test_every_bin_of_the_spectrum(n_fft: int, fresh_engine: Path) -> None:  # noqa: F811
+    """Directly: the mel filters leave out the first and the last bin."""
+    frame = np.random.default_rng(n_fft).standard_normal(n_fft).astype(np.float32)
+    twiddle = tables(Preset("any", n_fft=n_fft, n_mels=8)).twiddle
+    work, floats = frame.copy(), ctypes.POINTER(ctypes.c_float)
+    spectrum = ctypes.CDLL(str(fresh_engine)).kwsi_spectrum_portable
+    spectrum.restype, spectrum.argtypes = None, [floats, ctypes.c_int, floats]
+    spectrum(work.ctypes.data_as(floats), n_fft, twiddle.ctypes.data_as(floats))
+    exact = np.abs(np.fft.rfft(frame.astype(np.float64))) ** 2
+    assert np.abs(work[: n_fft // 2 + 1] - exact).max() < 1e-5 * exact.mean()
 
 
 # --- network --------------------------------------------------------------------------------------------------------
@@ -138,6 +151,21 @@ def _missing_edge(model: object) -> NDArray[np.int64]:
     outside = np.zeros((5, 5), bool)
     outside[4], outside[:, 4] = True, True  # input 2 * 1 - 2 + 4 = 4 of 4
     return -2 * weight[:, outside].sum(axis=(1, 2))
+
+
+def test_the_input_is_rounded_as_defined() -> None:
+    """(feature - offset) * scale, to the last bit: two channels whose sums are exactly +0 for that value alone."""
+    model = random_model(
+        3, channels=64, hidden=64, n_blocks=1, deltas=(1,), preset=replace(SMALL, offset=-37.7, scale=0.037)
+    )
+    model.conv1_weight[:] = 0.0
+    model.conv1_weight[12] = np.where(np.arange(16) % 2, 1.0, -1.0)  # the centre alone
+    for level in np.random.default_rng(0).uniform(-100, 20, 30).astype(np.float32):
+        value = (level - np.float32(-37.7)) * np.float32(0.037)
+        model.conv1_bias[:] = np.where(np.arange(16) % 2, -value, value)
+        log_mel = np.full((SMALL.n_mels, SMALL.frames), level)
+        _, trace = Engine(model).network_traced(log_mel)
+        assert np.array_equal(trace, network(model, log_mel, 1)[1])
 
 
 def test_golden_vectors() -> None:

@@ -63,7 +63,7 @@ def plain(items, total, title):
 @pytest.fixture(scope="module")
 def data(corpus) -> TrainingData:
     torch.set_num_threads(1)
-    return TrainingData(scan(corpus), TASK, PRESETS["bifsmn"], 0, plain)
+    return TrainingData(scan(corpus), TASK, PRESETS["bifsmn"], 0, 0.5, 0.1, plain)
 
 
 class StopAfter(Watcher):
@@ -86,7 +86,7 @@ def uninterrupted(data, tmp_path_factory):
 
 @pytest.mark.parametrize("fraction", [0.2, 0.45, 0.6, 0.9])
 def test_an_interrupted_run_ends_with_the_same_weights(data, uninterrupted, tmp_path, fraction):
-    total = data.steps(SETTINGS.batch, 0.5, 0.1) * sum(stage.epochs for stage in STAGES)
+    total = data.steps(SETTINGS.batch) * sum(stage.epochs for stage in STAGES)
     with pytest.raises(KeyboardInterrupt):
         Run(tmp_path, SETTINGS, data, StopAfter(round(fraction * total))).train()
     resumed = Run(tmp_path, resumed_settings(tmp_path), data, Watcher(), resume=True)
@@ -128,7 +128,7 @@ def test_resuming_with_other_settings_or_data_is_refused(uninterrupted, data, co
     folder = uninterrupted[0].folder
     with pytest.raises(KwsError, match="other settings"):
         Run(folder, Settings(**{**vars(SETTINGS), "seed": 1}), data, Watcher(), resume=True)
-    other = TrainingData(scan(corpus), Task("t", ("low", "other")), PRESETS["bifsmn"], 0, plain)
+    other = TrainingData(scan(corpus), Task("t", ("low", "other")), PRESETS["bifsmn"], 0, 0.5, 0.1, plain)
     with pytest.raises(KwsError, match="other recordings"):
         Run(folder, SETTINGS, other, Watcher(), resume=True)
 
@@ -181,7 +181,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path):
 
 def test_what_cannot_be_trained_on_is_said(corpus, tmp_path):
     def attempt(root: Path, task: Task = TASK) -> TrainingData:
-        return TrainingData(scan(root), task, PRESETS["bifsmn"], 0, plain)
+        return TrainingData(scan(root), task, PRESETS["bifsmn"], 0, 0.5, 0.1, plain)
 
     with pytest.raises(KwsError, match="no folder for missing"):
         attempt(corpus, Task("t", ("low", "missing")))
@@ -222,15 +222,15 @@ def test_what_cannot_be_trained_on_is_said(corpus, tmp_path):
 
 
 def test_every_step_draws_the_same_again_and_thin_words_come_oftener(data):
-    first = list(data.epoch(1, 3, 16, FULL, 0.5, 0.1))
-    again = list(data.epoch(1, 3, 16, FULL, 0.5, 0.1))
-    other = list(data.epoch(1, 4, 16, FULL, 0.5, 0.1))
+    first = list(data.epoch(1, 3, 16, FULL))
+    again = list(data.epoch(1, 3, 16, FULL))
+    other = list(data.epoch(1, 4, 16, FULL))
     assert all(torch.equal(a, b) and torch.equal(c, d) for (a, c), (b, d) in zip(first, again, strict=True))
     assert not torch.equal(first[0][0], other[0][0])
     thin = TrainingData.__new__(TrainingData)
-    thin.task, thin.word_clips = Task("t", ("rich", "poor")), 1000
+    thin.task, thin.word_clips, thin.temper, thin.unknown = Task("t", ("rich", "poor")), 1000, 0.5, 0.1
     thin.members = [np.arange(960), np.arange(960, 1000), np.arange(1000, 1400), np.array([], int)]
-    indices, labels = thin._draw(thin._shares(0.5, 0.1), np.random.default_rng(0))
+    indices, labels = thin._draw(np.random.default_rng(0))
     counts = np.bincount(labels)
     assert 160 <= counts[1] <= 180 and counts[2] == counts[3] == 100
     poor = np.bincount(indices[labels == 1] - 960, minlength=40)

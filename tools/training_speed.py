@@ -36,11 +36,13 @@ def main() -> None:
     options = parser.parse_args()
 
     settings = new_settings(TASKS[options.task])
-    data = TrainingData(scan(options.data), TASKS[options.task], PRESETS["bifsmn"], 0, lambda items, *_: items)
+    data = TrainingData(
+        scan(options.data), TASKS[options.task], PRESETS["bifsmn"], 0, 0.25, 0.2, lambda items, *_: items
+    )
     student, teacher = BiFSMN(settings.topology), BiFSMN(settings.topology).eval().requires_grad_(False)
     student.set_stage("binary")
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3)
-    batches = data.epoch(0, 0, settings.batch, FULL, 0.5, 0.1)
+    batches = data.epoch(0, 0, settings.batch, FULL)
     seconds: dict[str, list[float]] = {}
 
     def timed(part: str, call: Callable[[], Any]) -> Any:

@@ -20,8 +20,6 @@ class StageSettings:
         rate: peak learning rate of AdamW.
         decay: weight decay.
         augmentation: ranges of the draws.
-        temper: a word with n clips is drawn in proportion to ``n ** temper``: at 1 as it comes, at 0 as often as any.
-        unknown: clips of other words drawn, as a share of the word clips.
     """
 
     name: str
@@ -29,8 +27,6 @@ class StageSettings:
     rate: float
     decay: float
     augmentation: Augmentation = FULL
-    temper: float = 0.5
-    unknown: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,8 @@ class Settings:
         topology: of teacher and student.
         stages: in order.
         batch: clips a step.
+        temper: a word with n clips is drawn in proportion to ``n ** temper``: at 1 as it comes, at 0 as often as any.
+        unknown: clips of other words drawn, as a share of the word clips.
         seed: of every draw and of the initial weights.
         warmup: epochs over which the learning rate rises; then it follows a cosine to zero.
         answers: weight of the distilled answers.
@@ -59,6 +57,8 @@ class Settings:
     topology: Topology
     stages: tuple[StageSettings, ...]
     batch: int = 128
+    temper: float = 0.25
+    unknown: float = 0.2
     seed: int = 0
     warmup: float = 2.0
     answers: float = 1.0
@@ -88,13 +88,13 @@ class Settings:
 RECIPES: dict[str, tuple[StageSettings, ...]] = {
     "standard": (
         StageSettings("teacher", 30, 3e-3, 1e-2),
-        StageSettings("activations", 16, 2e-3, 1e-4),
-        StageSettings("binary", 80, 2e-3, 0.0, GENTLE, temper=0.25, unknown=0.2),
+        StageSettings("activations", 10, 2e-3, 1e-4, GENTLE),
+        StageSettings("binary", 70, 2e-3, 0.0, GENTLE),
     ),
     "quick": (
         StageSettings("teacher", 8, 3e-3, 1e-2),
-        StageSettings("activations", 3, 2e-3, 1e-4),
-        StageSettings("binary", 8, 2e-3, 0.0, GENTLE, temper=0.25, unknown=0.2),
+        StageSettings("activations", 3, 2e-3, 1e-4, GENTLE),
+        StageSettings("binary", 8, 2e-3, 0.0, GENTLE),
     ),
 }
 

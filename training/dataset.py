@@ -91,15 +91,26 @@ class TrainingData:
         task: classes.
         preset: features.
         seed: of every draw.
+        temper: a word with n clips is drawn in proportion to ``n ** temper``.
+        unknown: clips of other words drawn, as a share of the word clips; silence is a tenth.
         progress: wraps an iterable with a progress bar.
 
     Raises:
         KwsError: a class has no usable training clip, or there is no validation clip.
     """
 
-    def __init__(self, corpus: Corpus, task: Task, preset: Preset, seed: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        task: Task,
+        preset: Preset,
+        seed: int,
+        temper: float,
+        unknown: float,
+        progress: Progress,
+    ) -> None:
         require_words(corpus, task)
-        self.task, self.preset, self.seed = task, preset, seed
+        self.task, self.preset, self.seed, self.temper, self.unknown = task, preset, seed, temper, unknown
         self.log_mel = LogMel(preset)
         items = [(clip, i) for i, word in enumerate(task.words) for clip in corpus.select(word, "training")]
         self.word_clips = len(items)
@@ -148,47 +159,43 @@ class TrainingData:
         """Training clips by class name."""
         return {name: len(self.members[label]) for label, name in enumerate(self.task.class_names)}
 
-    def _shares(self, temper: float, unknown: float) -> list[int]:
-        """Draws of each class in one epoch; see ``epoch``."""
-        weight = np.array([len(self.members[label]) for label in range(len(self.task.words))], float) ** temper
+    def _shares(self) -> list[int]:
+        """Draws of each class in one epoch."""
+        weight = np.array([len(self.members[label]) for label in range(len(self.task.words))], float) ** self.temper
         shares = [max(1, round(share)) for share in weight / weight.sum() * self.word_clips]
         if self.task.fillers:
-            shares += [max(1, round(share * self.word_clips)) for share in (unknown, FILLER_SHARE)]
+            shares += [max(1, round(share * self.word_clips)) for share in (self.unknown, FILLER_SHARE)]
         return shares
 
-    def _draw(self, shares: list[int], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Indices and labels of one epoch; index -1 is a cut of background noise."""
         indices, labels = [], []
-        for label, share in enumerate(shares):
+        for label, share in enumerate(self._shares()):
             members = self.members[label] if len(self.members[label]) else np.array([-1])
             rounds = [rng.permutation(members) for _ in range(-(-share // len(members)))]
             indices.append(np.concatenate(rounds)[:share])
             labels.append(np.full(share, label))
-        order = rng.permutation(sum(shares))
+        order = rng.permutation(sum(map(len, indices)))
         return np.concatenate(indices)[order], np.concatenate(labels)[order]
 
-    def steps(self, batch: int, temper: float, unknown: float) -> int:
+    def steps(self, batch: int) -> int:
         """Batches an epoch; the last, incomplete one is left out unless it is the only one."""
-        return max(1, sum(self._shares(temper, unknown)) // batch)
+        return max(1, sum(self._shares()) // batch)
 
-    def epoch(
-        self, stage: int, epoch: int, batch: int, augmentation: Augmentation, temper: float, unknown: float
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, stage: int, epoch: int, batch: int, augmentation: Augmentation) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch of augmented batches.
 
         Args:
             stage, epoch: what the draws depend on, beside the seed.
             batch: clips a step.
             augmentation: ranges of the draws.
-            temper: a word with n clips is drawn in proportion to ``n ** temper``.
-            unknown: clips of other words drawn, as a share of the word clips; silence is a tenth.
 
         Yields:
             Features float32 [batch, n_mels, frames] in dB, and labels int64 [batch].
         """
         rng = np.random.default_rng([self.seed, stage, epoch])
-        indices, labels = self._draw(self._shares(temper, unknown), rng)
-        for step in range(self.steps(batch, temper, unknown)):
+        indices, labels = self._draw(rng)
+        for step in range(self.steps(batch)):
             chosen = slice(step * batch, (step + 1) * batch)
             generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
             yield self._batch(indices[chosen], augmentation, generator), torch.from_numpy(labels[chosen])

@@ -221,7 +221,7 @@ class Run:
         optimizer = self._optimizer(stage)
         if self.optimizer_state is not None:
             optimizer.load_state_dict(self.optimizer_state)
-        steps = self.data.steps(self.settings.batch, stage.temper, stage.unknown)
+        steps = self.data.steps(self.settings.batch)
         self.watcher.stage(stage, steps)
         with SummaryWriter(str(self.folder / "tensorboard")) as writer:
             for epoch in range(self.next_epoch, stage.epochs):
@@ -256,9 +256,7 @@ class Run:
     ) -> float:
         self.network.train()
         total = 0.0
-        batches = self.data.epoch(
-            self.stage_index, epoch, self.settings.batch, stage.augmentation, stage.temper, stage.unknown
-        )
+        batches = self.data.epoch(self.stage_index, epoch, self.settings.batch, stage.augmentation)
         for step, (features, labels) in enumerate(batches):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(stage, self.settings.warmup, epoch + step / steps)

@@ -99,7 +99,8 @@ def train(
     """
     task = Task(name or out.name, settings.words, settings.fillers)
     teacher_state = load_teacher(teacher, settings) if teacher else None
-    data = TrainingData(scan(data_folder), task, PRESETS[settings.topology.preset], settings.seed, progress)
+    preset = PRESETS[settings.topology.preset]
+    data = TrainingData(scan(data_folder), task, preset, settings.seed, settings.temper, settings.unknown, progress)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
     run = Run(out, settings, data, watcher, resume, teacher_state)

@@ -2,7 +2,8 @@
 
 A clip named ``<speaker>_nohash_<n>.wav`` goes where the SHA-1 of its speaker sends it (Warden, "Speech Commands", 2018,
 section 5.4: 10 % validation, 10 % testing). A folder may also bring ``validation_list.txt`` and ``testing_list.txt``,
-which then decide for the clips they name.
+which then decide for the clips they name; the hash decides for the rest, since a clip that no list names may still be
+of a speaker whose other clips one does.
 """
 
 from __future__ import annotations
@@ -56,10 +57,8 @@ class SplitLists:
         return cls(names(VALIDATION_LIST), names(TESTING_LIST))
 
     def split_of(self, word: str, filename: str) -> str:
-        """The split of ``word/filename``: by the lists where the folder has them, else by the hash."""
-        if not self.validation and not self.testing:
-            return hash_split(filename)
+        """The split of ``word/filename``: by the list that names it, else by the hash."""
         name = f"{word}/{filename}"
         if name in self.validation:
             return "validation"
-        return "testing" if name in self.testing else "training"
+        return "testing" if name in self.testing else hash_split(filename)

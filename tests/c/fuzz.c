@@ -100,6 +100,9 @@ static void feed(kws_state_t *whole, kws_state_t *cut) {
     CHECK(kws_feed(whole, pcm, n, events, capacity - 1) == KWS_ERROR_CAPACITY);
     int count = kws_feed(whole, pcm, n, events, capacity), seen = 0;
     CHECK(count >= 0 && (size_t)count <= capacity);
+    for (int i = 0; i < count; i++) {
+        CHECK(events[i].word >= 0 && events[i].word < model->n_words);
+    }
     for (size_t at = 0; at < n;) {
         size_t part = 1 + random_below(random_below(2) ? 3000 : 70);
         part = part < n - at ? part : n - at;
