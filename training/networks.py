@@ -126,7 +126,10 @@ class BinaryLayer(nn.Module):
         Dividing by the spread leaves every sign as it is and lets the surrogate gradient, which has a fixed width,
         reach as far as the values do: a residual stream grows from block to block.
         """
-        return x if self.stage == "float" else self.sign_activation(x / x.detach().std().clamp_min(1e-6))
+        if self.stage == "float":
+            return x
+        spread = torch.linalg.vector_norm(x.detach()) / x.numel() ** 0.5
+        return self.sign_activation(x / spread.clamp_min(1e-6))
 
     @property
     def padding(self) -> float:
