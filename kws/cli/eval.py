@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     data: Annotated[Path, typer.Option(help="Speech Commands, or a folder with one folder of recordings a word.")],
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="A .kws file, a run folder or a shipped name.")
+        str | None, typer.Argument(metavar="MODEL", help="A .kws file, a run folder or a shipped name.")
     ] = None,
     split: Annotated[
         str | None,

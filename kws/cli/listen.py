@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def listen(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Recordings; the microphone where none is given.")
+        list[Path] | None, typer.Argument(metavar="FILE", help="Recordings; the microphone where none is given.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="A .kws file, a run folder or a shipped name.")] = None,
     device: Annotated[str | None, typer.Option(help="Input device: its number or part of its name.")] = None,
