@@ -20,7 +20,7 @@ import torch
 
 from kws.data.tasks import TASKS, scan
 from kws.features import PRESETS
-from kws_training.augment import FULL
+from kws_training.augment import MODERATE
 from kws_training.dataset import TrainingData
 from kws_training.distillation import answer_loss, hidden_loss
 from kws_training.networks import BiFSMN
@@ -42,7 +42,7 @@ def main() -> None:
     student, teacher = BiFSMN(settings.topology), BiFSMN(settings.topology).eval().requires_grad_(False)
     student.set_stage("binary")
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3)
-    batches = data.epoch(0, 0, settings.batch, FULL)
+    batches = data.epoch(0, 0, settings.batch, MODERATE)
     seconds: dict[str, list[float]] = {}
 
     def timed(part: str, call: Callable[[], Any]) -> Any:

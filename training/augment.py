@@ -33,7 +33,10 @@ class Augmentation:
     time_mask: int = 4
 
 
-FULL = Augmentation()
+MODERATE = Augmentation()
+STRONG = Augmentation(speed=0.12, noise_share=0.7, gain=(-14.0, 6.0), mel_mask=6, time_mask=6)
+"""For the float teacher, which would otherwise learn its training clips by heart."""
+
 GENTLE = Augmentation(speed=0.05, noise_share=0.3, snr=(5.0, 30.0), mel_mask=2, time_mask=2)
 """For a network that has no capacity to spare: the binary student fits even its plain training clips only just."""
 

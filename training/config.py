@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kws.errors import KwsError
-from kws_training.augment import FULL, GENTLE, Augmentation
+from kws_training.augment import GENTLE, MODERATE, STRONG, Augmentation
 from kws_training.networks import Topology
 
 
@@ -26,7 +26,7 @@ class StageSettings:
     epochs: int
     rate: float
     decay: float
-    augmentation: Augmentation = FULL
+    augmentation: Augmentation = MODERATE
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,9 @@ class Settings:
 RECIPES: dict[str, tuple[StageSettings, ...]] = {
     "standard": (
         StageSettings("teacher", 30, 3e-3, 1e-2),
-        StageSettings("activations", 10, 2e-3, 1e-4, GENTLE),
-        StageSettings("binary", 70, 2e-3, 0.0, GENTLE),
+        StageSettings("teacher", 24, 2e-3, 5e-2, STRONG),
+        StageSettings("activations", 6, 2e-3, 1e-4, GENTLE),
+        StageSettings("binary", 54, 2e-3, 0.0, GENTLE),
     ),
     "quick": (
         StageSettings("teacher", 8, 3e-3, 1e-2),

@@ -165,14 +165,14 @@ class Run:
         stages = self.settings.stages
         if self.stage_index == 0 and self.next_epoch == 0 and self.teacher_state is not None:
             self._adopt_teacher()
+            self.stage_index = sum(stage.name == "teacher" for stage in stages)
         while self.stage_index < len(stages):
             self._train_stage(stages[self.stage_index])
-            if stages[self.stage_index].name == "teacher":
+            self.stage_index += 1
+            if stages[self.stage_index - 1].name == "teacher" and stages[self.stage_index].name != "teacher":
                 self.teacher_state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
                 checkpoint.save(self.folder / "teacher.pt", self._portable(self.teacher_state))
                 self._adopt_teacher()
-            else:
-                self.stage_index += 1
             self.next_epoch, self.optimizer_state = 0, None
             self._save(None)
         self.network.set_stage(stages[-1].name)
@@ -202,7 +202,6 @@ class Run:
             for delta in self.settings.topology.deltas:
                 state[f"{kind}.{delta}"] = state[f"{kind}.1"].clone()
         self.network.load_state_dict(state)
-        self.stage_index += 1
 
     def _teacher(self) -> BiFSMN:
         assert self.teacher_state is not None
