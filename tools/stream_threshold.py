@@ -46,7 +46,7 @@ def build(corpus: Corpus, words: list[str], seconds: float, seed: int) -> tuple[
 
 def detections(engine: Engine, pcm: np.ndarray, threshold: float, delta: int) -> list[Event]:
     """Every event of the samples and a second of silence."""
-    stream = engine.stream(delta, dict.fromkeys(engine.class_names[:engine.n_words], threshold))
+    stream = engine.stream(delta, dict.fromkeys(engine.class_names[: engine.n_words], threshold))
     return stream.feed(np.concatenate([pcm, np.zeros(SAMPLE_RATE, np.int16)]))
 
 
