@@ -148,7 +148,7 @@ def test_clipping_is_measured_as_a_share(corpus):
 def test_lists_make_the_split_and_a_divided_speaker_is_said(corpus):
     speaker = SPEAKERS["training"]
     write(corpus / "yes" / f"{speaker}_nohash_1.wav", speech(1))
-    write(corpus / "yes" / "nameless.wav", speech(2))
+    write(corpus / "yes" / f"{speaker}_nohash_2.wav", speech(2))
     rest = [f"{w}/{SPEAKERS[s]}_nohash_0.wav" for w in ("yes", "no") for s in ("validation",)]
     (corpus / "validation_list.txt").write_text("\n".join([f"yes/{speaker}_nohash_1.wav", *rest]) + "\n")
     (corpus / "testing_list.txt").write_text(
@@ -159,7 +159,7 @@ def test_lists_make_the_split_and_a_divided_speaker_is_said(corpus):
     assert report.counts["yes"] == {"training": 2, "validation": 2, "testing": 1}
     (finding,) = report.findings
     assert finding.kind == "divided speaker"
-    assert f"speaker {speaker} has 2 training and 1 validation clips" in finding.detail
+    assert f"speaker {speaker} has 3 training and 1 validation clips" in finding.detail
 
 
 def test_filler_folders(corpus):

@@ -167,12 +167,13 @@ def test_clips_longer_than_the_window_are_told(tmp_path):
 
 def test_speech_commands_follow_the_official_protocol(tmp_path):
     rng = np.random.default_rng(0)
-    listed = []
+    validation, testing = [], []
     for word, said in (("yes", 0), ("no", 1), ("bird", 2), ("tree", 2)):
         for index in range(40):
             write(tmp_path / word / f"{index:02}.wav", said)
-            listed += [f"{word}/{index:02}.wav"] if index < 25 else []
-    (tmp_path / "validation_list.txt").write_text("\n".join(listed))
+            (validation if index < 25 else testing).append(f"{word}/{index:02}.wav")
+    (tmp_path / "validation_list.txt").write_text("\n".join(validation))
+    (tmp_path / "testing_list.txt").write_text("\n".join(testing))
     (tmp_path / "_background_noise_").mkdir()
     noise = rng.integers(-5, 6, 16000 * 20).astype(np.int16)
     noise[::500] = 4000
@@ -185,7 +186,8 @@ def test_speech_commands_follow_the_official_protocol(tmp_path):
 
 def test_without_validation_clips_all_are_used_and_it_is_said(folder):
     # Lists that put nothing in validation.
-    (folder / "testing_list.txt").write_text("yes/0.wav\n")
+    names = [f"{path.parent.name}/{path.name}" for path in folder.glob("*/*.wav")]
+    (folder / "testing_list.txt").write_text("\n".join(names))
     result = run.evaluate(small_model(), folder)
     assert result.split == "all"
     assert any("validation" in note for note in result.notes)

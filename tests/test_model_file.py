@@ -313,7 +313,7 @@ def test_failed_save_leaves_the_previous_file(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "m.kws"
     first = random_model(1, n_classes=3, channels=64, hidden=64, n_blocks=1)
     kws.model.save(first, path)
-    monkeypatch.setattr(f"kws.model.file.os.{function}", fail_with(errno.ENOSPC))
+    monkeypatch.setattr(f"kws.files.os.{function}", fail_with(errno.ENOSPC))
     with pytest.raises(KwsError, match="No space left on device"):
         kws.model.save(random_model(2, n_classes=3, channels=64, hidden=64, n_blocks=1), path)
     assert_equal(kws.model.load(path), first)

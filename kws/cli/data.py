@@ -130,7 +130,11 @@ def _show_report(console: Console, report: Report, examples: int) -> None:
     table.add_row("all", *map(str, totals), str(sum(totals)), style="bold")
     console.print(str(report.root), style="bold", markup=False, soft_wrap=True)
     console.print(table)
-    by = "the folder's lists" if report.lists else "the hash of the speaker id"
+    by = (
+        "the folder's lists, and the speaker's hash for what they do not name"
+        if report.lists
+        else "the hash of the speaker id"
+    )
     console.print(
         f"{report.files} files, {report.seconds / 3600:.1f} hours, {report.backgrounds} of them background noise; "
         f"split by {by}.",

@@ -58,7 +58,7 @@ class Report:
 
     Attributes:
         root: the folder that holds the word folders.
-        lists: whether the folder's own lists make the split, instead of the hash of the speaker id.
+        lists: whether the folder's own lists make the split of the clips they name; the speaker's hash makes the rest.
         counts: clips by word and split, those that are skipped included.
         backgrounds: recordings in ``_background_noise_``.
         files: recordings looked at.
@@ -120,7 +120,7 @@ def check(folder: str | Path, progress: Progress | None = None) -> Report:
         for clip, measure in zip(clips, pool.imap(_measure, [clip.path for clip in clips], 16), strict=True):
             measures.append(measure)
             path = str(clip.path.relative_to(root))
-            findings += [Finding(kind, path, detail, action) for kind, detail, action in _judge(clip, measure, lists)]
+            findings += [Finding(kind, path, detail, action) for kind, detail, action in _judge(clip, measure)]
             if progress:
                 progress(len(measures), len(clips))
     findings += _duplicates(root, clips, measures)
@@ -168,7 +168,7 @@ def _loudest_db(samples: np.ndarray[Any, np.dtype[np.float32]], rate: int) -> fl
     return 10.0 * float(np.log10(power)) if power > 0 else -np.inf
 
 
-def _judge(clip: Clip, measure: _Measure, lists: bool) -> list[tuple[str, str, str]]:
+def _judge(clip: Clip, measure: _Measure) -> list[tuple[str, str, str]]:
     """(kind, detail, action) of everything to say about one file alone."""
     if measure.fault:
         return [(measure.fault, measure.detail, f"{SKIPPED}; remove it or record it again")]
@@ -183,8 +183,8 @@ def _judge(clip: Clip, measure: _Measure, lists: bool) -> list[tuple[str, str, s
         if measure.seconds < 1.0:
             said.append(("short", f"{measure.seconds:.2f} s", "not cut into silence, which takes 1 s or more"))
         return said
-    if not lists and speaker_of(clip.path.name) is None:
-        said.append(("no speaker id", "not <speaker>_nohash_<n>", "kept; its split is by the hash of its file name"))
+    if speaker_of(clip.path.name) is None:
+        said.append(("no speaker id", "not <speaker>_nohash_<n>", "kept; unlisted, its split is by its name's hash"))
     if clip.word == SILENCE:
         return said
     if measure.loudest_db == -np.inf:
