@@ -37,6 +37,6 @@ def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
         if before["stage"] != after["stage"]:
             for axis in (loss, score):
                 axis.axvline(epoch + 0.5, color="grey", linestyle=":")
-            score.annotate(after["stage"], (epoch + 0.7, score.get_ylim()[0]), color="grey")
+            score.annotate(after["stage"], (epoch + 0.7, score.get_ylim()[0]), color="grey", rotation=90, va="bottom")
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
