@@ -41,7 +41,7 @@ WORDS = ("yes", "no")
 OTHERS = ("stop", "go", "left", "right", "cat", "house", "seven", "marvin")
 STRANGERS = ("stop", "seven", "house")
 CLIPS, OTHER_CLIPS = 500, 80  # of every word; of every other
-EPOCHS = 30  # of the last stage; all stages take some two minutes on two idle cores
+EPOCHS = 20  # of the last stage; all stages take some three minutes on two cores
 STREAM_CLIPS, STREAM_SECONDS = 100, 60.0
 
 LATEST = 1.5  # seconds after its clip within which a word must be heard: the window, the smoothing and a hop
