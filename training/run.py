@@ -57,7 +57,9 @@ def load_teacher(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
     return content["network"]
 
 
-def to_model(network: BiFSMN, settings: Settings, name: str, sha256: str, provenance: dict) -> FoldedModel:
+def to_model(
+    network: BiFSMN, settings: Settings, name: str, threshold: float, sha256: str, provenance: dict
+) -> FoldedModel:
     """The trained student as the engine runs it."""
     task = Task(name, settings.words, settings.fillers)
     return fold(
@@ -67,6 +69,7 @@ def to_model(network: BiFSMN, settings: Settings, name: str, sha256: str, proven
         class_names=list(task.class_names),
         n_words=len(task.words),
         deltas=settings.topology.deltas,
+        word_threshold=threshold,
         checkpoint_sha256=sha256,
         provenance=provenance,
     )
@@ -81,6 +84,7 @@ def train(
     resume: bool = False,
     teacher: Path | None = None,
     name: str | None = None,
+    threshold: float = 0.5,
 ) -> FoldedModel:
     """Trains teacher and student and writes ``out/model.kws``.
 
@@ -93,6 +97,7 @@ def train(
         resume: go on from the run's last complete epoch.
         teacher: run folder or ``teacher.pt`` of an earlier run; None trains one.
         name: of the model; None takes the folder's.
+        threshold: score, 0..1, that makes a detection of any word.
 
     Raises:
         KwsError: data, settings or checkpoint that cannot be used.
@@ -118,7 +123,7 @@ def train(
             "balanced_accuracy": {delta: round(figure["balanced_accuracy"], 4) for delta, figure in figures.items()},
         },
     }
-    model = to_model(network, settings, task.name, checkpoint.digest(out / "student.pt"), provenance)
+    model = to_model(network, settings, task.name, threshold, checkpoint.digest(out / "student.pt"), provenance)
     save(model, out / MODEL_FILE)
     draw_curves(run.history, out / "curves.png")
     return model

@@ -24,6 +24,7 @@ def train(
     teacher: Annotated[Path | None, typer.Option(help="Run folder or teacher.pt whose float teacher to reuse.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
     name: Annotated[str | None, typer.Option(help="Name of the model; the run folder's by default.")] = None,
+    threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score that makes a detection of a word.")] = 0.5,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run, with its settings.")] = False,
 ) -> None:
     """Trains in the folder ``out``; see ``kws_training.run``."""
@@ -41,4 +42,14 @@ def train(
         chosen = task_of_words([word.strip() for word in words.split(",")]) if words else TASKS[task]
         settings = new_settings(chosen, recipe, preset, epochs, seed)
     with TrainingDisplay(settings, out) as display:
-        run(data, out, settings, display, display.reading, resume=resume, teacher=teacher, name=name)
+        run(
+            data,
+            out,
+            settings,
+            display,
+            display.reading,
+            resume=resume,
+            teacher=teacher,
+            name=name,
+            threshold=threshold,
+        )

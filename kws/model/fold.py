@@ -114,7 +114,7 @@ def fold(
     class_names: list[str],
     n_words: int,
     deltas: tuple[int, ...],
-    word_threshold: float = 0.7,
+    word_threshold: float = 0.5,
     checkpoint_sha256: str = "",
     provenance: dict[str, Any] | None = None,
 ) -> FoldedModel:
