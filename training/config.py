@@ -91,6 +91,7 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
         StageSettings("teacher", 24, 2e-3, 5e-2, STRONG),
         StageSettings("activations", 6, 2e-3, 1e-4, GENTLE),
         StageSettings("binary", 54, 2e-3, 0.0, GENTLE),
+        StageSettings("binary", 16, 5e-4, 0.0, GENTLE),
     ),
     "quick": (
         StageSettings("teacher", 8, 3e-3, 1e-2),
