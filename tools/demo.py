@@ -1,8 +1,7 @@
 """The whole line on synthetic speech: recordings, training, export, C, and the same words heard by all of it.
 
 `make demo` runs this. Every step prints the commands that it runs, as a user would type them, and how long they took.
-It
-fails unless the compiled C program and `kws listen` agree on every detection and find the words that were said.
+It fails unless the compiled C program and `kws listen` agree on every detection and find the words that were said.
 """
 
 from __future__ import annotations

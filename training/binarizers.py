@@ -18,24 +18,23 @@ def sign(x: Tensor) -> Tensor:
     return (x >= 0).to(x.dtype).mul_(2.0).sub_(1.0)
 
 
-class _ClippedIdentity(torch.autograd.Function):
+class _Sign(torch.autograd.Function):
+    """The forward pass that every binarizer shares; a subclass gives the backward pass."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         return sign(x)
 
+
+class _ClippedIdentity(_Sign):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return grads[0] * (x.abs() <= 1.0)
 
 
-class _Polynomial(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return sign(x)
-
+class _Polynomial(_Sign):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors

@@ -102,7 +102,7 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
 
 
 def recipe(name: str, epochs: int | None = None) -> tuple[StageSettings, ...]:
-    """The stages of a named recipe; ``epochs`` sets the binary stage's and scales the others in proportion.
+    """The stages of a named recipe; ``epochs`` sets the last stage's and scales the others in proportion.
 
     Raises:
         KwsError: no such recipe, or fewer than one epoch.

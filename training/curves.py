@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +32,10 @@ def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
     score.set_xlabel("epoch")
     score.grid(alpha=0.3)
     score.legend()
-    for epoch, (before, after) in enumerate(pairwise(history), start=1):
-        if before["stage"] != after["stage"]:
+    for done, row in enumerate(history):
+        if done and row["epoch"] == 1:
             for axis in (loss, score):
-                axis.axvline(epoch + 0.5, color="grey", linestyle=":")
-            score.annotate(after["stage"], (epoch + 0.7, score.get_ylim()[0]), color="grey", rotation=90, va="bottom")
+                axis.axvline(done + 0.5, color="grey", linestyle=":")
+            score.annotate(row["stage"], (done + 0.7, score.get_ylim()[0]), color="grey", rotation=90, va="bottom")
     figure.savefig(path, dpi=120)
     pyplot.close(figure)

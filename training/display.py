@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from kws.model import RUN_MODEL
 from kws_training.config import Settings, StageSettings
 from kws_training.loop import Watcher
 
@@ -38,7 +39,7 @@ class TrainingDisplay(Watcher):
                 f"Interrupted. Every complete epoch is kept: go on with --out {self.out} --resume.", markup=False
             )
         elif kind is None:
-            self.console.print(f"Wrote {self.out / 'model.kws'}. Next: kws listen --model {self.out}", markup=False)
+            self.console.print(f"Wrote {self.out / RUN_MODEL}. Next: kws listen --model {self.out}", markup=False)
 
     def reading(self, items: Iterable, total: int, title: str) -> Iterator:
         """Wraps ``items`` with a bar and says how long they took."""

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kws.errors import KwsError
+from kws.evaluate import metrics
 from kws.files import write_atomically
 from kws_training import checkpoint
 from kws_training.config import Settings, StageSettings
@@ -60,15 +61,15 @@ def accuracy(network: BiFSMN, data: TrainingData, deltas: tuple[int, ...], devic
         for features in data.validation_features.split(512):
             for delta, (logits, _) in network(features.to(device), deltas).items():
                 answers[delta].append(logits.argmax(1).cpu())
-    labels, names = data.validation_labels, data.task.class_names
+    names, labels = data.task.class_names, data.validation_labels.tolist()
     figures = {}
     for delta in deltas:
-        hits = torch.cat(answers[delta]) == labels
-        recall = {n: hits[labels == i].float().mean().item() for i, n in enumerate(names) if (labels == i).any()}
+        matrix = metrics.confusion_matrix(labels, torch.cat(answers[delta]).tolist(), len(names))
+        scores = zip(names, metrics.class_scores(matrix), strict=True)
         figures[str(delta)] = {
-            "accuracy": hits.float().mean().item(),
-            "balanced_accuracy": sum(recall.values()) / len(recall),
-            "recall": recall,
+            "accuracy": metrics.accuracy(matrix),
+            "balanced_accuracy": metrics.balanced_accuracy(matrix),
+            "recall": {name: score.recall for name, score in scores if score.count},
         }
     return figures
 
@@ -233,9 +234,11 @@ class Run:
                 self.next_epoch = epoch + 1
                 self._save(optimizer)
                 self.watcher.epoch(row)
-                writer.add_scalar(f"{stage.name}/loss", loss, epoch + 1)
+                # Counted over the whole run: two stages may share a name.
+                count = len(self.history)
+                writer.add_scalar(f"{stage.name}/loss", loss, count)
                 for delta, figure in figures.items():
-                    writer.add_scalar(f"{stage.name}/balanced_accuracy_{delta}", figure["balanced_accuracy"], epoch + 1)
+                    writer.add_scalar(f"{stage.name}/balanced_accuracy_{delta}", figure["balanced_accuracy"], count)
 
     def _optimizer(self, stage: StageSettings) -> torch.optim.Optimizer:
         """AdamW; norms, slopes, thresholds and gains are not decayed."""

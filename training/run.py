@@ -10,17 +10,15 @@ import torch
 from kws.data.tasks import Task, scan
 from kws.errors import KwsError
 from kws.features import PRESETS
-from kws.model.file import save
+from kws.model import RUN_MODEL, save
 from kws.model.fold import fold
 from kws.model.folded import FoldedModel
 from kws_training import checkpoint
 from kws_training.config import Settings, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData
-from kws_training.loop import Run, Watcher, accuracy
+from kws_training.loop import Run, Watcher
 from kws_training.networks import BiFSMN, Topology
-
-MODEL_FILE = "model.kws"
 
 
 def new_settings(
@@ -110,7 +108,7 @@ def train(
         watcher.warn(f"Skipped {sentence}")
     run = Run(out, settings, data, watcher, resume, teacher_state)
     network = run.train()
-    figures = accuracy(network, data, settings.topology.deltas, run.device)
+    figures = run.history[-1]["validation"]
     provenance = {
         "recipe": {
             "stages": [f"{stage.name} {stage.epochs} epochs" for stage in settings.stages],
@@ -124,6 +122,6 @@ def train(
         },
     }
     model = to_model(network, settings, task.name, threshold, checkpoint.digest(out / "student.pt"), provenance)
-    save(model, out / MODEL_FILE)
+    save(model, out / RUN_MODEL)
     draw_curves(run.history, out / "curves.png")
     return model

@@ -41,16 +41,16 @@ def read_audio(path: str | Path, start: int = 0, count: int | None = None) -> ND
         KwsError: the file is missing, is not audio, holds no sample, or holds samples that are not finite.
     """
     path = Path(path)
-    if not path.is_file():
-        raise KwsError(f"{path}: no such file; give the path of a {', '.join(SUFFIXES)} recording.")
     try:
+        if not path.is_file():
+            raise KwsError(f"{path}: no such file; give the path of a {', '.join(SUFFIXES)} recording.")
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
             as_it_is = rate == SAMPLE_RATE
             if as_it_is:
                 file.seek(min(start, file.frames))
             samples = file.read(-1 if count is None or not as_it_is else count, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except (RuntimeError, OSError) as error:  # libsndfile's errors are RuntimeErrors
         raise KwsError(f"{path}: not a readable recording ({error}); remove it or record it again.") from error
     if len(samples) == 0:
         raise KwsError(f"{path}: holds no sample; remove it or record it again.")

@@ -220,8 +220,6 @@ def _read(clip: Clip, preset: Preset) -> _Window | KwsError:
         pcm = clip.read()
     except KwsError as error:
         return error
-    except (OSError, RuntimeError) as error:  # libsndfile's errors are RuntimeErrors
-        return KwsError(f"{clip.path}: cannot be read ({error}).")
     return _Window(place_clip(pcm, preset), len(pcm) > preset.window_samples - preset.n_fft // 2)
 
 
