@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 AMIN = 1e-10
 """Smallest mel power: digital silence is -100 dB."""
 
+INPUT_STEPS = 40
+"""Steps of the quantized input in 1.0 of the normalised feature: eight bits reach from -3.2 to 3.175."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -33,7 +36,7 @@ class Preset:
         hop: samples between frames.
         n_mels: mel bands from 0 Hz to half the sample rate, a multiple of 4.
         frames: frames that the network sees at once, a multiple of 4.
-        offset: dB; the network sees ``(feature - offset) * scale``.
+        offset: dB; the network sees ``(feature - offset) * scale``, rounded to steps of ``1 / INPUT_STEPS``.
         scale: per dB.
     """
 
@@ -51,6 +54,11 @@ class Preset:
         """Samples that one window of ``frames`` frames spans."""
         return self.n_fft + (self.frames - 1) * self.hop
 
+    @property
+    def steps_per_db(self) -> float:
+        """Steps of the quantized input in a dB, the ``scale`` of ``kws_frontend_t``; a float32's value."""
+        return float(np.float32(self.scale * INPUT_STEPS))
+
 
 PRESETS = {preset.name: preset for preset in (Preset("bifsmn"),)}
 
@@ -61,10 +69,10 @@ class Tables:
 
     Attributes:
         window: float32 [n_fft], Hann / sqrt(energy) / 32768, so that int16 samples go in as they are.
-        twiddle: float32 [n_fft], pairs ``cos(2 pi k / n_fft), -sin(2 pi k / n_fft)`` for k < n_fft / 2.
+        twiddle: float32 [twiddles], what the steps of the FFT multiply by, in the order in which they read it.
         mel_first: uint16 [n_mels], first FFT bin of each filter.
-        mel_count: uint16 [n_mels], bins of each filter.
-        mel_weight: float32 [sum of mel_count], the filters' non-zero weights one after another.
+        mel_count: uint16 [n_mels], bins of each filter, a multiple of 8.
+        mel_weight: float32 [sum of mel_count], the filters' weights one after another.
     """
 
     window: NDArray[np.float32]
@@ -92,19 +100,35 @@ def hann_window(preset: Preset) -> NDArray[np.float64]:
     return window / np.sqrt(np.sum(window**2))
 
 
+def twiddles(n_fft: int) -> NDArray[np.float64]:
+    """The factors ``exp(-2 pi i a / n)`` of the FFT in firmware/src/spectrum_portable.c, float64, in the order of use.
+
+    For each pass of radix 8 over transforms of ``n`` points and each ``i`` in 1..n / 8 - 1, ``a = i k`` for k = 0..7;
+    then, for each four bins ``k`` in 1..n_fft / 16, ``n = n_fft`` and ``a = k r`` for r = 1..7, a vector of four for
+    each r. The real parts of a vector come before its imaginary parts.
+    """
+    vectors, points = [], n_fft // 8
+    while points > 8:
+        vectors += [np.arange(8) * i / points for i in range(1, points // 8)]
+        points //= 8
+    for start in range(1, n_fft // 16, 4):
+        vectors += [np.arange(start, start + 4) * r / n_fft for r in range(1, 8)]
+    turns = [-2.0 * np.pi * vector for vector in vectors]
+    return np.concatenate([part for turn in turns for part in (np.cos(turn), np.sin(turn))])
+
+
 def tables(preset: Preset) -> Tables:
     """Every table of ``preset``, rounded once from float64 to what the engine reads."""
-    angle = 2.0 * np.pi * np.arange(preset.n_fft // 2) / preset.n_fft
-    twiddle = np.stack([np.cos(angle), -np.sin(angle)], axis=1).reshape(-1)
+    bins = preset.n_fft // 2 + 1
     first, count, weight = [], [], []
     for row in mel_filterbank(preset):
         nonzero = np.flatnonzero(row)
-        first.append(nonzero[0])
-        count.append(nonzero[-1] - nonzero[0] + 1)
-        weight.append(row[nonzero[0] : nonzero[-1] + 1])
+        count.append(-(-(nonzero[-1] - nonzero[0] + 1) // 8) * 8)
+        first.append(min(nonzero[0], bins - count[-1]))
+        weight.append(row[first[-1] : first[-1] + count[-1]])
     return Tables(
         window=(hann_window(preset) / 32768.0).astype(np.float32),
-        twiddle=twiddle.astype(np.float32),
+        twiddle=twiddles(preset.n_fft).astype(np.float32),
         mel_first=np.array(first, np.uint16),
         mel_count=np.array(count, np.uint16),
         mel_weight=np.concatenate(weight).astype(np.float32),

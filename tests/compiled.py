@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ from kws.model.folded import FoldedModel
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "firmware/src").glob("*.c"))
+ASSEMBLY = sorted((ROOT / "firmware/src").glob("*.S"))
 FLAGS = ["-std=c11", "-ffp-contract=off"]
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
@@ -40,11 +42,18 @@ def compile_c(command: Sequence[str | Path]) -> None:
     assert result.returncode == 0, result.stderr
 
 
+@functools.cache
+def sources(cc: str) -> list[Path]:
+    """What makes the engine on the machine that ``cc`` compiles for: assembly is AArch64's alone."""
+    target = run([tool(cc), "-dumpmachine"]).stdout
+    return SOURCES + (ASSEMBLY if re.match("aarch64|arm64", target) else [])
+
+
 def build_library(folder: Path, cc: str = "cc") -> Path:
     """The engine as a shared library, internal functions visible too."""
     library = folder / "libkws_engine.so"
     includes = ["-I", ROOT / "firmware/include"]
-    compile_c([tool(cc), *FLAGS, "-O3", "-shared", "-fPIC", *includes, *SOURCES, "-o", library])
+    compile_c([tool(cc), *FLAGS, "-O3", "-shared", "-fPIC", *includes, *sources(cc), "-o", library])
     return library
 
 
@@ -61,7 +70,18 @@ def build_program(
         f"-DKWS_MODEL_STATE_SIZE=KWS_{name.upper()}_STATE_SIZE",
     ]
     includes = ["-I", ROOT / "firmware/include", "-I", folder]
-    compile_c([tool(cc), *FLAGS, *STRICT, *flags, *defines, *includes, ROOT / source, *SOURCES, "-o", program])
+    compile_c([tool(cc), *FLAGS, *STRICT, *flags, *defines, *includes, ROOT / source, *sources(cc), "-o", program])
+    return program
+
+
+def build_internal(
+    folder: Path, source: str, cc: str = "cc", flags: Sequence[str] = ("-O2",), src: Path = ROOT / "firmware/src"
+) -> Path:
+    """``source``, a program that needs no model but the engine's own headers, with the engine (in ``src``)."""
+    program = folder / Path(source).stem
+    includes = ["-I", ROOT / "firmware/include", "-I", src]
+    engine = [src / path.name for path in sources(cc)]
+    compile_c([tool(cc), *FLAGS, *STRICT, *flags, *includes, ROOT / source, *engine, "-o", program, "-lm"])
     return program
 
 

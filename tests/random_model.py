@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.features import PRESETS, Preset
+from kws.model.fold import StreamLayer, class_step, conv1_step
 from kws.model.folded import FoldedBlock, FoldedDepth, FoldedModel, FoldedPass
 
 
@@ -33,59 +34,68 @@ def random_model(
     """
     rng = np.random.default_rng(seed)
     preset = preset or PRESETS["bifsmn"]
-    steps, mels = preset.frames // 4, preset.n_mels // 4
+    steps, mels, bits = preset.frames // 4, preset.n_mels // 4, 8 + seed % 2
     if n_words is None:
         n_words = max(1, n_classes - 2)
 
     def signs(*shape: int) -> NDArray[np.int8]:
         return (2 * rng.integers(0, 2, shape) - 1).astype(np.int8)
 
-    def normal(scale: float, *shape: int) -> NDArray[np.float32]:
-        return (scale * rng.standard_normal(shape)).astype(np.float32)
+    def whole(values: NDArray[np.float64]) -> NDArray[np.int16]:
+        return np.rint(values).astype(np.int16)
 
-    def slopes() -> NDArray[np.float32]:
-        return rng.uniform(-0.1, 0.5, channels).astype(np.float32)
+    def inputs() -> NDArray[np.int16]:
+        return whole(0.3 * 2.0**bits * rng.standard_normal(channels))
 
-    def scales(fan_in: int, count: int) -> NDArray[np.float32]:
-        sign = np.where(rng.random(count) < 0.9, 1.0, -1.0)  # batch norms have a negative gain now and then
-        return (sign * rng.uniform(0.3, 1.2, count) / np.sqrt(fan_in)).astype(np.float32)
+    def slopes() -> NDArray[np.int16]:
+        return whole(2.0**15 * rng.uniform(-0.1, 0.5, channels))
 
-    def thresholds(fan_in: int, count: int) -> NDArray[np.int16]:
-        return np.rint(0.5 * np.sqrt(fan_in) * rng.standard_normal(count)).astype(np.int16)
+    def numbers(fan_in: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        """Scale and bias of a layer that adds to the stream."""
+        sign = np.where(rng.random(channels) < 0.9, 1.0, -1.0)  # batch norms have a negative gain now and then
+        scale = sign * rng.uniform(0.3, 1.2, channels) / np.sqrt(fan_in)
+        return StreamLayer("random", scale, 0.2 * rng.standard_normal(channels), fan_in).packed(bits)
 
-    def flips(count: int) -> NDArray[np.bool_]:
-        return rng.random(count) < 0.1
+    def below(fan_in: int, count: int) -> NDArray[np.int16]:
+        return whole(0.5 * fan_in + 0.25 * np.sqrt(fan_in) * rng.standard_normal(count))
 
     blocks = [
         FoldedBlock(
             memory_weight=signs(5, channels),
             expand_weight=signs(hidden, channels),
             project_weight=signs(channels, hidden),
-            memory_input=normal(0.3, channels),
+            memory_input=inputs(),
             memory_slope=slopes(),
-            expand_input=normal(0.3, channels),
+            expand_input=inputs(),
             project_slope=slopes(),
         )
         for _ in range(n_blocks)
     ]
 
     def one_pass(block: int) -> FoldedPass:
+        memory, project = numbers(5), numbers(hidden)
         return FoldedPass(
             block=block,
-            memory_scale=scales(5, channels),
-            memory_bias=normal(0.2, channels),
-            expand_threshold=thresholds(channels, hidden),
-            expand_flip=flips(hidden),
-            project_scale=scales(hidden, channels),
-            project_bias=normal(0.2, channels),
+            memory_scale=memory[0],
+            memory_bias=memory[1],
+            expand_below=below(channels, hidden),
+            expand_flip=rng.random(hidden) < 0.1,
+            project_scale=project[0],
+            project_bias=project[1],
         )
 
+    conv1 = rng.standard_normal((16, 25))
+    linear = numbers(32 * mels)
+    classifier = rng.standard_normal((n_classes, steps * channels))
+    class_weight = np.rint(classifier / class_step(classifier)[:, None])
+    # Logits of order one from values of order one.
+    unit = 2.0**-bits / np.sqrt((class_weight**2).sum(1))
     depths = [
         FoldedDepth(
             delta=delta,
             passes=[one_pass(block) for block in range(delta - 1, n_blocks, delta)],
-            class_scale=rng.uniform(1e-4, 4e-4, n_classes).astype(np.float32),
-            class_bias=normal(0.2, n_classes),
+            class_scale=(unit * rng.uniform(0.5, 2.0, n_classes)).astype(np.float32),
+            class_bias=(0.2 * rng.standard_normal(n_classes)).astype(np.float32),
         )
         for delta in deltas
         if delta <= n_blocks
@@ -101,17 +111,17 @@ def random_model(
         hidden=hidden,
         blocks=blocks,
         depths=depths,
-        conv1_weight=normal(0.2, 25, 16),
-        conv1_bias=normal(0.3, 16),
+        conv1_weight=np.ascontiguousarray(np.rint(conv1 / conv1_step(conv1)[:, None]).T).astype(np.int8),
+        conv1_threshold=whole(1000.0 * rng.standard_normal(16)),
         conv2_weight=signs(32, 25, 16),
-        conv2_threshold=thresholds(400, 32),
-        conv2_flip=flips(32),
+        conv2_below=below(400, 32),
         linear_weight=signs(channels, 32 * mels),
-        linear_scale=scales(32 * mels, channels),
-        linear_bias=normal(0.2, channels),
+        linear_scale=linear[0],
+        linear_bias=linear[1],
         linear_slope=slopes(),
-        class_weight=rng.integers(-127, 128, (n_classes, steps * channels)).astype(np.int8),
+        class_weight=class_weight.astype(np.int8).reshape(n_classes, steps, channels),
         word_threshold=rng.uniform(0.1, 0.6, n_words).astype(np.float32),
+        stream_bits=bits,
         checkpoint_sha256=rng.bytes(32).hex(),
         provenance={"data": "random numbers", "seed": seed},
     )

@@ -1,7 +1,7 @@
 """The network and the stream's decision in plain numpy: the independent truth that the C engine is tested against.
 
-Written from the definition of the arithmetic, with unpacked +1/-1 arrays. Every float array is float32, so that each
-numpy operation rounds once, in the order the definition gives.
+Written from the definition of the arithmetic in kws.h, with unpacked +1/-1 arrays and integers that cannot overflow.
+The few float arrays are float32, so that each numpy operation rounds once, in the order the definition gives.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from kws.engine import Engine
 from kws.model.folded import FoldedModel, FoldedPass
 
 F32 = np.float32
+Integers = NDArray[np.int64]
 
 
 def network(
@@ -22,24 +23,36 @@ def network(
 ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
     """Logits [n_classes] and every integer accumulator, flat, of a log-mel map, float32 [n_mels, frames] in dB."""
     depth = next(depth for depth in model.depths if depth.delta == delta)
-    value = (log_mel - F32(model.preset.offset)) * F32(model.preset.scale)
-    conv1 = np.where(conv1_sums(model, value) >= 0, 1, -1)
-    conv2 = conv2_sums(model, conv1)
-    trace = [conv2]
-    bits = np.where((conv2 >= model.conv2_threshold) ^ model.conv2_flip, 1, -1)  # [M, T, 32]
-    rows = bits.transpose(1, 0, 2).reshape(model.time_steps, -1)
-    acc = rows @ model.linear_weight.T.astype(np.int64)
-    trace.append(acc)
-    x = prelu(acc, model.linear_scale, model.linear_bias, model.linear_slope)
+    image = quantize(log_mel.T, F32(model.preset.offset), F32(model.preset.scale * 40))  # time first, as the taps are
+    sums = sum(tap[:, :, None] * weight for weight, tap in zip(wide(model.conv1_weight), taps(image, 0), strict=True))
+    bits = np.where(sums >= model.conv1_threshold, 1, -1)
+    weight = wide(model.conv2_weight)
+    conv2 = sum(tap @ weight[:, index].T for index, tap in enumerate(taps(bits, -1)))
+    bits = np.where(differing(conv2, 400) < model.conv2_below, 1, -1)  # [T, M, 32]
+    acc = bits.reshape(model.time_steps, -1) @ wide(model.linear_weight).T
+    x = branch(acc, 8 * model.preset.n_mels, model.linear_scale, model.linear_bias, model.linear_slope)
+    trace = [conv2, acc]
     for one in depth.passes:
-        x, sums = run_pass(model, one, x)
-        trace += sums
-    logits = np.array([lane_sum(weight.astype(F32), x.reshape(-1)) for weight in model.class_weight], F32)
-    logits = depth.class_scale * logits + depth.class_bias
+        x, more = run_pass(model, one, x)
+        trace += more
+    total = (wide(model.class_weight) * x).sum(axis=(1, 2))
+    assert np.abs(total).max() < 2**31
+    logits = depth.class_scale * total.astype(F32) + depth.class_bias
     return logits, np.concatenate([sums.reshape(-1) for sums in trace]).astype(np.int16)
 
 
-def taps(image: NDArray, fill: float) -> Iterator[NDArray]:
+def wide(array: NDArray) -> Integers:
+    return array.astype(np.int64)
+
+
+def quantize(decibels: NDArray[np.float32], offset: np.float32, scale: np.float32) -> Integers:
+    """The nearest step, halves up, in eight bits."""
+    value = (decibels - offset) * scale
+    value = np.where(value >= F32(-128), np.minimum(value, F32(127)), F32(-128))  # NaN compares false
+    return np.floor(value + F32(128.5)).astype(np.int64) - 128
+
+
+def taps(image: NDArray, fill: int) -> Iterator[NDArray]:
     """The 25 inputs of a 5x5 convolution of stride 2, first axis outer; ``fill`` where they lie outside."""
     padded = np.pad(image, [(2, 2), (2, 2)] + [(0, 0)] * (image.ndim - 2), constant_values=fill)
     height, width = image.shape[0], image.shape[1]
@@ -48,46 +61,43 @@ def taps(image: NDArray, fill: float) -> Iterator[NDArray]:
             yield padded[row : row + height : 2, column : column + width : 2]
 
 
-def conv1_sums(model: FoldedModel, value: NDArray[np.float32]) -> NDArray[np.float32]:
-    total = np.broadcast_to(model.conv1_bias, (value.shape[0] // 2, value.shape[1] // 2, 16))
-    for weight, tap in zip(model.conv1_weight, taps(value, 0.0), strict=True):
-        total = total + weight * tap[:, :, None]
-    assert total.dtype == F32
-    return total
+def differing(acc: Integers, inputs: int) -> Integers:
+    """How many of the inputs differ from their weights, from the dot product of +1s and -1s."""
+    assert not ((inputs - acc) % 2).any()
+    return (inputs - acc) // 2
 
 
-def conv2_sums(model: FoldedModel, bits: NDArray) -> NDArray[np.int64]:
-    weight = model.conv2_weight.astype(np.int64)
-    return sum(tap @ weight[:, index].T for index, tap in enumerate(taps(bits, -1)))
+def saturate(values: Integers) -> Integers:
+    return np.clip(values, -32768, 32767)
 
 
-def prelu(
-    acc: NDArray, scale: NDArray[np.float32], bias: NDArray[np.float32], slope: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    z = scale * acc.astype(F32) + bias
-    return np.where(z >= 0, z, slope * z)
+def mulr(a: Integers, b: Integers) -> Integers:
+    """a * b / 2**15, rounded half up."""
+    return saturate(np.floor_divide(2 * wide(a) * wide(b) + 2**15, 2**16))
 
 
-def run_pass(model: FoldedModel, one: FoldedPass, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[NDArray]]:
+def shift(inputs: int) -> int:
+    """The most that a count of ``inputs`` may be doubled to stay within 2**15."""
+    return max(count for count in range(16) if inputs * 2**count <= 2**15)
+
+
+def branch(acc: Integers, inputs: int, scale: NDArray, bias: NDArray, slope: NDArray) -> Integers:
+    """A layer's contribution to the stream."""
+    count = np.minimum(differing(acc, inputs) * 2 ** shift(inputs), 32767)
+    value = saturate(wide(bias) - mulr(count, scale))
+    return np.where(value >= 0, value, np.maximum(value, mulr(value, slope)))
+
+
+def run_pass(model: FoldedModel, one: FoldedPass, x: Integers) -> tuple[Integers, list[Integers]]:
     block = model.blocks[one.block]
     bits = np.pad(np.where(x >= block.memory_input, 1, -1), [(2, 2), (0, 0)], constant_values=-1)
     memory = sum(block.memory_weight[k] * bits[k : k + len(x)] for k in range(5))
-    m = x + prelu(memory, one.memory_scale, one.memory_bias, block.memory_slope)
-    expand = np.where(m >= block.expand_input, 1, -1) @ block.expand_weight.T.astype(np.int64)
-    hidden = np.where((expand >= one.expand_threshold) ^ one.expand_flip, 1, -1)
-    project = hidden @ block.project_weight.T.astype(np.int64)
-    y = m + prelu(project, one.project_scale, one.project_bias, block.project_slope)
-    return y, [memory, expand, project]
-
-
-def lane_sum(weight: NDArray[np.float32], x: NDArray[np.float32]) -> np.float32:
-    """sum(weight * x) in sixteen lanes."""
-    lanes = np.zeros(16, F32)
-    for row in (weight * x).reshape(-1, 16):
-        lanes = lanes + row
-    for width in (8, 4, 2, 1):
-        lanes = lanes[:width] + lanes[width:]
-    return lanes[0]
+    x = saturate(x + branch(memory, 5, one.memory_scale, one.memory_bias, block.memory_slope))
+    expand = np.where(x >= block.expand_input, 1, -1) @ wide(block.expand_weight).T
+    hidden = np.where((differing(expand, model.channels) < one.expand_below) ^ one.expand_flip, 1, -1)
+    project = hidden @ wide(block.project_weight).T
+    x = saturate(x + branch(project, model.hidden, one.project_scale, one.project_bias, block.project_slope))
+    return x, [memory, expand, project]
 
 
 class Decision:

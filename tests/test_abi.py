@@ -13,6 +13,7 @@ import pytest
 from random_model import random_model
 
 from kws.engine import Engine, library, structs
+from kws.engine.engine import ISAS
 from kws.errors import KwsError
 from kws.features import Preset
 from kws.model.folded import CONV1_CHANNELS, CONV2_CHANNELS, KERNEL
@@ -142,7 +143,7 @@ def test_stream_refuses_what_is_no_sound(engine: Engine) -> None:
 
 def test_invalid_models_are_refused() -> None:
     model = random_model(1)
-    model.linear_slope[3] = np.nan
+    model.linear_slope[3] = -32768
     with pytest.raises(KwsError, match="linear_slope"):
         Engine(model)
 
@@ -210,6 +211,30 @@ def test_softmax_is_a_softmax(engine: Engine) -> None:
     logits = np.array([1.0, -2.0, 30.0, 0.0, 29.5], np.float32)
     expected = np.exp(logits.astype(np.float64) - 30)
     assert np.allclose(engine.softmax(logits), expected / expected.sum(), rtol=1e-5)
+
+
+def test_every_implementation_of_this_machine_gives_the_same_bits(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pcm = tones(6, engine.window_samples)
+    expected, names = engine.classify(pcm), []
+    monkeypatch.delenv("KWS_ISA", raising=False)
+    for name in ISAS:
+        try:
+            one = Engine(engine.model, isa=name)
+        except KwsError:
+            continue
+        names.append(name)
+        assert one.isa == name and one.classify(pcm).tobytes() == expected.tobytes()
+        monkeypatch.setenv("KWS_ISA", name)
+        assert Engine(engine.model).isa == name == Engine(engine.model).stream()._state.isa
+    assert "portable" in names
+    monkeypatch.setenv("KWS_ISA", "")
+    assert Engine(engine.model).isa in names
+    monkeypatch.setenv("KWS_ISA", "altivec")
+    with pytest.raises(KwsError, match=rf"have no 'altivec'; choose one of {', '.join(names)}, or none"):
+        Engine(engine.model)
+    assert Engine(engine.model, isa="portable").isa == "portable"
 
 
 def test_other_presets_run() -> None:

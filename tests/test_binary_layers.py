@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from kws_training.binarizers import conv1_scale
 from kws_training.networks import BiFSMN, BinaryConv, BinaryLayer, BinaryMemory, Slope, Topology
 
 TOPOLOGY = Topology(channels=64, hidden=128, n_blocks=4)
@@ -95,6 +96,40 @@ def test_the_outputs_are_the_scale_times_integers(network):
 def test_zero_counts_as_plus_one(network):
     layer = binary_layers(network)["blocks.0.expand"]
     assert (layer.binarize_input(torch.zeros(1, 1, layer.weight.shape[1])) == 1.0).all()
+
+
+def test_the_first_convolution_sees_8_bits_of_input_and_weight(network, monkeypatch):
+    seen = []
+    original = F.conv2d
+
+    def watch(x, weight, **kwargs):
+        seen.append((x, weight))
+        return original(x, weight, **kwargs)
+
+    monkeypatch.setattr(F, "conv2d", watch)
+    features = torch.randn(4, 32, 32) * 60 - 40
+    network.first_convolution(features)
+    ((x, weight),) = seen
+    steps = x.squeeze(1) * 40
+    assert torch.allclose(steps, steps.round(), atol=1e-4)
+    assert (steps.min().round(), steps.max().round()) == (-128, 127)
+    inside = steps.abs() < 127
+    assert ((steps / 40 - (features + 40) * 0.05).abs()[inside] <= 0.5 / 40 + 1e-5).all()
+    whole = weight / conv1_scale(network.conv1.weight)[:, None, None, None]
+    assert torch.allclose(whole, whole.round(), atol=1e-3)
+    taps = whole[:, 0].transpose(1, 2).flatten(1).round().abs()  # 5 time + mel
+    assert max(taps[:, :13].sum(1).max(), taps[:, 13:].sum(1).max()) <= 255 and taps.max() <= 127
+    assert taps.sum(1).min() > 100  # and uses them
+
+
+def test_gradients_pass_the_rounding_of_the_first_convolution_as_if_it_were_none(network):
+    features = (torch.randint(-120, 120, (4, 32, 32)) / 40 / 0.05 - 40).float()  # whole steps: rounding leaves them
+    upstream = torch.randn(4, 16, 16, 16)
+    (rounded,) = torch.autograd.grad((network.first_convolution(features) * upstream).sum(), network.conv1.weight)
+    network.set_stage("float")
+    (plain,) = torch.autograd.grad((network.first_convolution(features) * upstream).sum(), network.conv1.weight)
+    network.set_stage("binary")
+    assert torch.allclose(rounded, plain, rtol=1e-3, atol=1e-3)
 
 
 def test_the_teacher_is_not_binary():

@@ -19,6 +19,7 @@ from compiled import (
     compile_c,
     fresh_engine,  # noqa: F401  (an autouse fixture)
     run,
+    sources,
     tool,
 )
 from hypothesis import given, settings
@@ -39,7 +40,9 @@ OK, ARGUMENT, VERSION, MODEL, MEMORY = 0, -1, -2, -3, -4
 
 
 @pytest.mark.parametrize(
-    "extra", [[], ["-DKWS_NO_ABI"], ["-mpopcnt", "-mfma", "-mavx2"]], ids=["plain", "no-abi", "avx2"]
+    "extra",
+    [[], ["-DKWS_NO_ABI"], ["-DKWS_CHECK"], ["-mpopcnt", "-mfma", "-mavx2"]],
+    ids=["plain", "no-abi", "check", "avx2"],
 )
 @pytest.mark.parametrize("cc", ["gcc", "clang"])
 def test_no_compiler_warns(cc: str, extra: list[str], tmp_path: Path) -> None:
@@ -75,7 +78,7 @@ def test_flags_that_would_change_the_numbers_are_errors(flags: list[str], messag
 @pytest.mark.parametrize("cc", ["gcc", "clang", "aarch64-linux-gnu-gcc"])
 def test_it_needs_memcpy_and_memset_and_holds_no_variable(cc: str, level: str, tmp_path: Path) -> None:
     undefined, defined = set(), set()
-    for source in SOURCES:
+    for source in sources(cc):
         out = tmp_path / "out.o"
         compile_c([tool(cc), *FLAGS, level, "-fno-pic", "-fno-stack-protector", *INCLUDE, "-c", source, "-o", out])
         for line in run([tool("nm"), out]).stdout.splitlines():
@@ -90,7 +93,7 @@ def test_it_needs_memcpy_and_memset_and_holds_no_variable(cc: str, level: str, t
 
 def test_a_library_built_with_hidden_symbols_shows_the_interface_alone(tmp_path: Path) -> None:
     out = tmp_path / "engine.so"
-    compile_c([tool("gcc"), *FLAGS, "-fvisibility=hidden", "-shared", "-fPIC", *INCLUDE, *SOURCES, "-o", out])
+    compile_c([tool("gcc"), *FLAGS, "-fvisibility=hidden", "-shared", "-fPIC", *INCLUDE, *sources("gcc"), "-o", out])
     shown = {line.split()[-1] for line in run([tool("nm"), "-D", "--defined-only", out]).stdout.splitlines()}
     functions = (ROOT / "firmware/include/kws.h").read_text().split("typedef struct kws_state")[1]
     declared = set(re.findall(r"\b(kws_\w+)\(", re.sub(r"/\*.*?\*/", "", functions, flags=re.DOTALL)))
@@ -207,7 +210,13 @@ def test_thresholds_must_be_numbers(threshold: float) -> None:
 
 def test_a_filter_beyond_the_spectrum_is_refused() -> None:
     view = small_view()
-    view._tables["mel_count"][7] += 2
+    view._tables["mel_count"][7] += 8
+    assert check(view.struct) == MODEL
+
+
+def test_a_filter_must_be_of_eights() -> None:
+    view = small_view()
+    view._tables["mel_count"][0] -= 1
     assert check(view.struct) == MODEL
 
 
@@ -242,16 +251,21 @@ def test_memory_must_be_large_enough_and_aligned() -> None:
 def documented_size(model: FoldedModel) -> int:
     """The sum in the opening comment of state.c, evaluated as it stands there."""
     preset = model.preset
+    half = (preset.n_mels // 2 + 15) // 16 * 16
     values = {
         "n_fft": preset.n_fft, "frames": preset.frames, "n_mels": preset.n_mels, "n_classes": model.n_classes,
         "n_words": model.n_words, "smoothing": model.smoothing, "C": model.channels, "H": model.hidden,
-        "T": preset.frames // 4, "M": preset.n_mels // 4, "max": max,
+        "T": preset.frames // 4, "R": (preset.frames // 4 + 7) // 8 * 8, "M": preset.n_mels // 4, "max": max,
+        "row": 32 + 2 * half, "column": (preset.n_mels // 2 + 6 + 7) // 8 * 8,
     }  # fmt: skip
     comment = (ROOT / "firmware/src/state.c").read_text().split("*/")[0]
     table = comment.split("section        bytes")[1].split("kws_state_size is")[0]
-    rows = re.findall(r"^ \*     (\w+) +(\S.*?)(?:   .*)?$", table, re.MULTILINE)
-    assert len(rows) == 15
-    return sum((int(eval(size.replace("/", "//"), values)) + 63) // 64 * 64 for _, size in rows)
+    sizes = []
+    for part, times in zip(table.split("and twice, "), (1, 2), strict=True):
+        for size in re.findall(r"^ \*     \w+ +(?:\d times )?(\S.*?)(?:   .*)?$", part, re.MULTILINE):
+            sizes += [int(eval(size.replace("/", "//"), values))] * (2 if f"2 times {size}" in part else times)
+    assert len(sizes) == 14 + 1 + 2 * 3
+    return sum((size + 63) // 64 * 64 for size in sizes)
 
 
 @settings(max_examples=25)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from reference import liven, network, stimulus
 from signals import SIGNALS, reference_db
 
 from kws.engine import Engine
+from kws.engine.engine import ISAS
+from kws.errors import KwsError
 from kws.features import PRESETS, Preset, tables
 from kws.model import load
+from kws.model.folded import FoldedModel
 
 BIFSMN = PRESETS["bifsmn"]
 SMALL = Preset("small", n_fft=256, hop=64, n_mels=8, frames=8)
@@ -28,6 +32,15 @@ WIDE = Preset("wide", n_fft=512, hop=160, n_mels=40, frames=100, offset=-55.0, s
 def assert_same_bits(actual: NDArray, expected: NDArray) -> None:
     assert actual.dtype == expected.dtype == np.float32
     assert actual.view(np.uint32).tolist() == expected.view(np.uint32).tolist(), f"{actual} is not {expected}"
+
+
+def engines(model: FoldedModel) -> Iterator[Engine]:
+    """One for every implementation that this machine runs."""
+    for isa in ISAS:
+        try:
+            yield Engine(model, isa)
+        except KwsError:
+            assert isa != "portable"
 
 
 # --- features -------------------------------------------------------------------------------------------------------
@@ -66,16 +79,16 @@ def test_every_fft_length(n_fft: int) -> None:
     assert np.abs(Engine(model).features(pcm) - expected)[above].max() < 1e-3
 
 
-@pytest.mark.parametrize("n_fft", [64, 2048, 4096])
+@pytest.mark.parametrize("n_fft", [64, 128, 256, 512, 1024, 2048, 4096])
 def test_every_bin_of_the_spectrum(n_fft: int, fresh_engine: Path) -> None:  # noqa: F811
-    """Directly: the mel filters leave out the first and the last bin."""
+    """Directly: the mel filters leave out the first and the last bin. Powers come times four."""
     frame = np.random.default_rng(n_fft).standard_normal(n_fft).astype(np.float32)
     twiddle = tables(Preset("any", n_fft=n_fft, n_mels=8)).twiddle
-    work, floats = frame.copy(), ctypes.POINTER(ctypes.c_float)
+    work, floats = np.concatenate([frame, np.full(n_fft, np.nan, np.float32)]), ctypes.POINTER(ctypes.c_float)
     spectrum = ctypes.CDLL(str(fresh_engine)).kwsi_spectrum_portable
     spectrum.restype, spectrum.argtypes = None, [floats, ctypes.c_int, floats]
     spectrum(work.ctypes.data_as(floats), n_fft, twiddle.ctypes.data_as(floats))
-    exact = np.abs(np.fft.rfft(frame.astype(np.float64))) ** 2
+    exact = 4.0 * np.abs(np.fft.rfft(frame.astype(np.float64))) ** 2
     assert np.abs(work[: n_fft // 2 + 1] - exact).max() < 1e-5 * exact.mean()
 
 
@@ -94,16 +107,60 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_accumulator_and_every_bit_of_the_logits(shape: str, seed: int) -> None:
     model = random_model(seed, **SHAPES[shape])
-    engine = Engine(model)
-    pcm = stimulus(seed, engine.window_samples)
-    log_mel = engine.features(pcm)
+    pcm = stimulus(seed, model.preset.window_samples)
+    log_mel = Engine(model).features(pcm)
     for delta in model.deltas:
-        logits, trace = engine.network_traced(log_mel, delta)
         expected, accumulators = network(model, log_mel, delta)
-        assert np.array_equal(trace, accumulators)
-        assert_same_bits(logits, expected)
-        assert_same_bits(engine.network(log_mel, delta), expected)
-        assert_same_bits(engine.classify(pcm, delta), expected)
+        for engine in engines(model):
+            logits, trace = engine.network_traced(log_mel, delta)
+            assert np.array_equal(trace, accumulators)
+            assert_same_bits(logits, expected)
+            assert_same_bits(engine.network(log_mel, delta), expected)
+            assert_same_bits(engine.features(pcm), log_mel)
+            assert_same_bits(engine.classify(pcm, delta), expected)
+
+
+def extreme_model(seed: int, **shape: object) -> FoldedModel:
+    """Any number that a field may hold, the largest and smallest often: everything saturates somewhere."""
+    model, rng = random_model(seed, **shape), np.random.default_rng(seed)  # type: ignore[arg-type]
+
+    def any_of(array: NDArray[np.int16], low: int, high: int) -> NDArray[np.int16]:
+        values = rng.integers(low, high + 1, array.shape)
+        ends = rng.choice([low, low + 1, 0, high - 1, high], array.shape)
+        return np.where(rng.random(array.shape) < 0.3, ends, values).astype(np.int16)
+
+    parts: list[object] = [model, *model.blocks, *(one for depth in model.depths for one in depth.passes)]
+    for part in parts:
+        for name, array in vars(part).items():
+            if name.endswith(("_scale", "_slope", "conv1_threshold")):
+                setattr(part, name, any_of(array, -32767, 32767))
+            elif name.endswith(("_bias", "_input")):
+                setattr(part, name, any_of(array, -32768, 32767))
+            elif name == "conv2_below":
+                setattr(part, name, any_of(array, 0, 401))
+            elif name == "expand_below":
+                setattr(part, name, any_of(array, 0, model.channels + 1))
+    model.conv1_weight[:, :8] = rng.choice([-1, 1], (25, 8)) * 19
+    model.conv1_weight[:, 8] = 19
+    model.conv1_weight[:, 9:] = 0
+    model.conv1_weight[rng.integers(0, 13, 4), 9 + np.arange(4)] = [-128, 127, -127, 1]
+    model.validate()
+    return model
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_numbers_at_the_ends_of_their_ranges(shape: str, seed: int) -> None:
+    model = extreme_model(seed, **SHAPES[shape])
+    rng, preset = np.random.default_rng(seed), model.preset
+    log_mel = rng.choice([-300.0, -100.0, -40.0, 0.0, 100.0], (preset.n_mels, preset.frames)).astype(np.float32)
+    log_mel += rng.standard_normal(log_mel.shape).astype(np.float32)
+    for delta in model.deltas:
+        expected, accumulators = network(model, log_mel, delta)
+        for engine in engines(model):
+            logits, trace = engine.network_traced(log_mel, delta)
+            assert np.array_equal(trace, accumulators)
+            assert_same_bits(logits, expected)
 
 
 def test_the_reference_exercises_both_signs_of_everything() -> None:
@@ -122,19 +179,20 @@ def test_any_features(seed: int, level: float, spread: float) -> None:
     model = random_model(seed % 7, channels=64, hidden=128, n_blocks=2, deltas=(1, 2), preset=SMALL)
     rng = np.random.default_rng(seed)
     log_mel = (level + spread * rng.standard_normal((SMALL.n_mels, SMALL.frames))).astype(np.float32)
-    logits, trace = Engine(model).network_traced(log_mel, 2)
     expected, accumulators = network(model, log_mel, 2)
-    assert np.array_equal(trace, accumulators)
-    assert_same_bits(logits, expected)
+    for engine in engines(model):
+        logits, trace = engine.network_traced(log_mel, 2)
+        assert np.array_equal(trace, accumulators)
+        assert_same_bits(logits, expected)
 
 
 def test_values_that_meet_their_threshold_count_as_plus_one() -> None:
     model = random_model(3, channels=64, hidden=64, n_blocks=1, deltas=(1,), preset=SMALL)
-    model.conv1_weight[:] = 0.0
-    model.conv1_bias[:] = np.where(np.arange(16) % 2, 0.0, -0.0)
-    model.blocks[0].memory_input[:] = np.float32(0.0)
-    model.linear_scale[:] = 0.0
-    model.linear_bias[:] = 0.0
+    model.conv1_weight[:] = 0
+    model.conv1_threshold[:] = 0
+    model.blocks[0].memory_input[:] = 0
+    model.linear_scale[:] = 0
+    model.linear_bias[:] = 0
     log_mel = np.full((SMALL.n_mels, SMALL.frames), -40.0, np.float32)
     logits, trace = Engine(model).network_traced(log_mel)
     expected, accumulators = network(model, log_mel, 1)
@@ -154,32 +212,37 @@ def _missing_edge(model: object) -> NDArray[np.int64]:
 
 
 def test_the_input_is_rounded_as_defined() -> None:
-    """(feature - offset) * scale, to the last bit: two channels whose sums are exactly +0 for that value alone."""
+    """The nearest step, halves up, cut at eight bits: each channel says whether the input reaches its threshold."""
     model = random_model(
         3, channels=64, hidden=64, n_blocks=1, deltas=(1,), preset=replace(SMALL, offset=-37.7, scale=0.037)
     )
-    model.conv1_weight[:] = 0.0
-    model.conv1_weight[12] = np.where(np.arange(16) % 2, 1.0, -1.0)  # the centre alone
-    for level in np.random.default_rng(0).uniform(-100, 20, 30).astype(np.float32):
-        value = (level - np.float32(-37.7)) * np.float32(0.037)
-        model.conv1_bias[:] = np.where(np.arange(16) % 2, -value, value)
+    model.conv1_weight[:] = 0
+    model.conv1_weight[12] = 1  # the centre alone
+    levels = [*np.random.default_rng(0).uniform(-130, 60, 30), np.nan, np.inf, -np.inf, 1e38, -1e38]
+    steps = np.arange(-125, 126, 10) / (40 * 0.037) - 37.7
+    for level in np.float32([*levels, *steps, *(steps + 0.5 / (40 * 0.037))]):
+        with np.errstate(all="ignore"):
+            value = np.nan_to_num((level - np.float32(-37.7)) * np.float32(0.037 * 40), nan=-128)
+        nearest = int(np.clip(np.floor(value + 0.5), -128, 127))
+        model.conv1_threshold[:] = nearest + np.arange(-8, 8)
         log_mel = np.full((SMALL.n_mels, SMALL.frames), level)
-        _, trace = Engine(model).network_traced(log_mel)
-        assert np.array_equal(trace, network(model, log_mel, 1)[1])
+        expected = network(model, log_mel, 1)[1]
+        for engine in engines(model):
+            assert np.array_equal(engine.network_traced(log_mel)[1], expected)
 
 
 def test_golden_vectors() -> None:
     folder = Path(__file__).parent / "golden"
     model, golden = load(folder / "engine.kws"), np.load(folder / "engine.npz")
-    engine = Engine(model)
-    window = golden["pcm"][: engine.window_samples]
-    assert_same_bits(engine.features(window), golden["features"])
-    for delta in model.deltas:
-        assert_same_bits(engine.classify(window, delta), golden[f"logits_{delta}"])
-        events = engine.stream(delta).feed(golden["pcm"])
-        rows = [[event.time * 16000, model.class_names.index(event.word), event.score] for event in events]
-        assert len(rows) > 5
-        assert np.array_equal(np.array(rows), golden[f"events_{delta}"])
+    window = golden["pcm"][: model.preset.window_samples]
+    for engine in engines(model):
+        assert_same_bits(engine.features(window), golden["features"])
+        for delta in model.deltas:
+            assert_same_bits(engine.classify(window, delta), golden[f"logits_{delta}"])
+            events = engine.stream(delta).feed(golden["pcm"])
+            rows = [[event.time * 16000, model.class_names.index(event.word), event.score] for event in events]
+            assert len(rows) > 5
+            assert np.array_equal(np.array(rows), golden[f"events_{delta}"])
 
 
 # --- elementary functions ---------------------------------------------------------------------------------------------

@@ -62,6 +62,31 @@ def test_events_are_those_of_the_simulation() -> None:
     assert len(expected) > 10 and len({event.word for event in expected}) == 3
 
 
+@pytest.mark.parametrize(
+    ("frames", "hop"),
+    [(16, 4), (20, 4), (32, 4), (32, 8), (32, 16), (32, 20), (32, 6), (40, 12), (100, 4), (100, 84)],
+)
+def test_what_a_hop_need_not_compute_changes_no_score(frames: int, hop: int) -> None:
+    """The stream keeps what only moves with the window; the simulation computes every window afresh."""
+    preset = Preset("hops", n_fft=64, hop=64, n_mels=8, frames=frames)
+    model = random_model(frames + hop, n_classes=4, channels=64, hidden=64, n_blocks=2, preset=preset, deltas=(1, 2))
+    model.hop_frames, model.smoothing = hop, 1
+    engine = Engine(model)
+    stream, simulation = engine.stream(), Simulation(engine)
+    sound, seen = stimulus(hop, 16 * hop * preset.hop), set()
+    for turn, part in enumerate(np.split(sound, 16)):
+        assert stream.feed(part) == [
+            Event(engine.class_names[word], sample / RATE, score, delta)
+            for sample, word, score, delta in simulation.feed(part)
+        ]
+        assert np.array_equal(stream.scores, simulation.decision.scores)
+        seen.add(stream.scores.tobytes())
+        if turn == 9:
+            stream.reset()
+            simulation.reset()
+    assert len(seen) > 8
+
+
 @pytest.mark.parametrize("chunk", [1, 95, 96, 97, 160, 288, 512, 4001])
 def test_chunks_do_not_change_events(chunk: int) -> None:
     pcm = stimulus(2, 20000)

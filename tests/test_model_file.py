@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -84,16 +83,16 @@ def test_saved_file_loads_and_is_reproducible(tmp_path: Path) -> None:
 
 def test_layout_is_the_documented_one(small: bytes) -> None:
     magic, format_version, engine_version, size = struct.unpack_from("<8sIIQ", small)
-    assert (magic, format_version, engine_version) == (b"KWSMODEL", 1, 1)
+    assert (magic, format_version, engine_version) == (b"KWSMODEL", 2, 2)
     meta = json.loads(small[HEAD : HEAD + size])
     start = -(-(HEAD + size) // 64) * 64
     assert small[HEAD + size : start].strip(b"\0") == b""
     assert small[-32:] == hashlib.sha256(small[:-32]).digest()
     entry = next(entry for entry in meta["arrays"] if entry["name"] == "class_weight")
     offset, count = start + entry["offset"], 4 * 8 * 64
-    assert offset % 64 == 0 and entry["dtype"] == "int8" and entry["shape"] == [4, 8 * 64]
+    assert offset % 64 == 0 and entry["dtype"] == "int8" and entry["shape"] == [4, 1, 64, 8]
     model = random_model(1, n_classes=4, channels=64, hidden=64, n_blocks=2)
-    assert small[offset : offset + count] == model.class_weight.tobytes()
+    assert small[offset : offset + count] == model.class_weight.swapaxes(1, 2).tobytes()
 
 
 def test_every_97th_byte_flipped_is_found(small: bytes) -> None:
@@ -117,8 +116,12 @@ def test_messages_say_what_is_wrong(small: bytes) -> None:
     assert "is empty" in refused(b"")
     assert "not a kws model" in refused(b"To whom it may concern: this is a text file, and a longish one at that.\n")
     assert "not a kws model" in refused(b"PK" + small[2:])
-    assert "format version 2" in refused(hashed(small[:8] + struct.pack("<I", 2) + small[12:-32]))
-    assert "engine version 9" in refused(hashed(small[:12] + struct.pack("<I", 9) + small[16:-32]))
+    assert "file format 3" in refused(hashed(small[:8] + struct.pack("<I", 3) + small[12:-32]))
+    assert "made for engine 9" in refused(hashed(small[:12] + struct.pack("<I", 9) + small[16:-32]))
+    assert refused(hashed(small[:8] + struct.pack("<II", 1, 1) + small[16:-32])) == (
+        "x.kws: was made for engine 1 (file format 1) but this kws has engine 2 (file format 2); train it again with "
+        "`kws train`, or use the kws that wrote it."
+    )
     assert "damaged" in refused(small[:5000] + b"?" + small[5001:])
 
 
@@ -205,14 +208,23 @@ def test_description_longer_than_the_file_is_refused(small: bytes) -> None:
         refused(hashed(small[:16] + struct.pack("<Q", size) + small[24:-32]))
 
 
-def test_non_finite_numbers_are_refused(small: bytes) -> None:
+@pytest.mark.parametrize(
+    ("name", "field", "bad"),
+    [
+        ("depth_d2_class_bias", "depths[1].class_bias", struct.pack("<f", float("nan"))),
+        ("block1_memory_slope", "blocks[1].memory_slope", struct.pack("<h", -32768)),
+        ("pass_d1_0_expand_below", "depths[0].passes[0].expand_below", struct.pack("<h", 66)),
+        ("conv1_weight", "conv1_weight", b"\x7f" * 400),
+    ],
+)
+def test_numbers_that_the_engine_does_not_run_are_refused(small: bytes, name: str, field: str, bad: bytes) -> None:
     (size,) = struct.unpack_from("<Q", small, 16)
     start = -(-(HEAD + size) // 64) * 64
     meta = json.loads(small[HEAD : HEAD + size])
-    offset = next(entry["offset"] for entry in meta["arrays"] if entry["name"] == "block1_expand_input")
+    offset = next(entry["offset"] for entry in meta["arrays"] if entry["name"] == name)
     body = bytearray(small[:-32])
-    struct.pack_into("<f", body, start + offset, float("nan"))
-    assert "blocks[1].expand_input" in refused(hashed(bytes(body)))
+    body[start + offset : start + offset + len(bad)] = bad
+    assert field in refused(hashed(bytes(body)))
 
 
 json_values = st.recursive(
@@ -252,7 +264,7 @@ def test_any_change_of_the_description_is_refused_or_gives_a_valid_model(data: s
 @example(b"KWSMODEL")
 def test_any_bytes_are_refused(data: bytes) -> None:
     refused(data)
-    refused(hashed(b"KWSMODEL" + struct.pack("<II", 1, 1) + data))
+    refused(hashed(b"KWSMODEL" + struct.pack("<II", 2, 2) + data))
 
 
 def test_unreadable_paths_are_one_sentence(tmp_path: Path) -> None:
@@ -358,7 +370,7 @@ def test_unwritable_places_are_one_sentence(tmp_path: Path) -> None:
 
 def test_invalid_model_is_not_saved(tmp_path: Path) -> None:
     model = random_model(1, n_classes=3, channels=64, hidden=64, n_blocks=1)
-    model.linear_bias[0] = np.nan
-    with pytest.raises(KwsError, match="linear_bias"):
+    model.linear_slope[0] = -32768
+    with pytest.raises(KwsError, match="linear_slope"):
         kws.model.save(model, tmp_path / "m.kws")
     assert list(tmp_path.iterdir()) == []

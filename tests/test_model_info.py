@@ -37,7 +37,7 @@ def test_counts_are_those_of_the_paper() -> None:
     facts = describe(random_model(0))
     binary = {delta: sum(depth["macs"]["binary"].values()) for delta, depth in facts["depths"].items()}
     assert binary["1"] == 5_316_608  # 5.32 M of 5.43 M
-    assert binary["1"] + sum(facts["depths"]["1"]["macs"]["float"].values()) == 5_431_296
+    assert binary["1"] + sum(facts["depths"]["1"]["macs"]["8-bit"].values()) == 5_431_296
     assert facts["weight_bits"] == 574_976
     block = 8 * (5 * 128 + 2 * 128 * 256)
     assert binary["1"] - binary["2"] == 4 * block and binary["2"] - binary["4"] == 2 * block
@@ -58,10 +58,11 @@ def test_info_prints_every_fact(run: typer.Typer, model_path: Path) -> None:
         "[bold]yes, word1",
         "_unknown_, _silence_",
         "574,976 bits",
-        "141,440",
+        "116,928",
         "5,316,608",
         "5,431,296",
-        "30,528 bytes",
+        "16 bits, 9 of them",
+        "30,464 bytes",
         "random numbers",
         random_model(1).checkpoint_sha256,
     ):
@@ -71,7 +72,7 @@ def test_info_prints_every_fact(run: typer.Typer, model_path: Path) -> None:
 def test_info_prints_one_json_object(run: typer.Typer, model_path: Path) -> None:
     result = CliRunner().invoke(run, ["info", str(model_path), "--json"])
     facts = json.loads(result.output)
-    assert facts["classes"][0] == "[bold]yes" and facts["bytes"]["total"] == 141_440
+    assert facts["classes"][0] == "[bold]yes" and facts["bytes"]["total"] == 116_928
     assert list(facts["depths"]) == ["1", "2", "4"] and facts["depths"]["4"]["blocks"] == [3, 7]
 
 

@@ -16,7 +16,6 @@ from kws.model.pack import Shapes, packed_arrays, slots, unpack
 # C = 128, H = 256, M = 8.
 PLACES = [
     (("conv2_weight",), (7, 13, 11), "conv2_weight", 7 * 25 + 13, 11),
-    (("conv2_flip",), (31,), "conv2_flip", 0, 31),
     (("linear_weight",), (100, 32 * 5 + 17), "linear_weight", 100 * 4 + 177 // 64, 177 % 64),
     (("blocks", 3, "memory_weight"), (4, 70), "block3_memory_weight", 4 * 2 + 1, 6),
     (("blocks", 0, "expand_weight"), (255, 63), "block0_expand_weight", 255 * 2, 63),
@@ -47,19 +46,20 @@ def test_types_and_shapes_are_those_of_the_header() -> None:
     packed = packed_arrays(random_model(0))
     expected = {
         "word_threshold": (np.float32, (10,)),
-        "conv1_weight": (np.float32, (25, 16)),
+        "conv1_weight": (np.int8, (25, 16)),
+        "conv1_threshold": (np.int16, (16,)),
         "conv2_weight": (np.uint16, (32, 25)),
-        "conv2_threshold": (np.int16, (32,)),
-        "conv2_flip": (np.uint32, (1,)),
+        "conv2_below": (np.int16, (32,)),
         "linear_weight": (np.uint64, (128, 4)),
         "block2_memory_weight": (np.uint64, (5, 2)),
         "block2_expand_weight": (np.uint64, (256, 2)),
         "block2_project_weight": (np.uint64, (128, 4)),
-        "block2_memory_input": (np.float32, (128,)),
-        "pass_d2_3_expand_threshold": (np.int16, (256,)),
+        "block2_memory_input": (np.int16, (128,)),
+        "pass_d2_3_memory_scale": (np.int16, (128,)),
+        "pass_d2_3_expand_below": (np.int16, (256,)),
         "pass_d2_3_expand_flip": (np.uint64, (4,)),
         "depth_d4_class_scale": (np.float32, (12,)),
-        "class_weight": (np.int8, (12, 1024)),
+        "class_weight": (np.int8, (12, 1, 128, 8)),
     }
     for name, (dtype, shape) in expected.items():
         assert (packed[name].dtype, packed[name].shape) == (np.dtype(dtype), shape), name
@@ -69,9 +69,19 @@ def test_types_and_shapes_are_those_of_the_header() -> None:
 def test_numbers_are_stored_as_they_are() -> None:
     model = random_model(0)
     packed = packed_arrays(model)
-    assert np.array_equal(packed["class_weight"], model.class_weight)
+    assert np.array_equal(packed["conv1_weight"], model.conv1_weight)
     assert np.array_equal(packed["pass_d4_1_memory_bias"], model.depths[2].passes[1].memory_bias)
-    assert np.array_equal(packed["pass_d1_5_expand_threshold"], model.depths[0].passes[5].expand_threshold)
+    assert np.array_equal(packed["pass_d1_5_expand_below"], model.depths[0].passes[5].expand_below)
+
+
+@pytest.mark.parametrize("frames", [4, 32, 40, 100])
+def test_the_classifier_has_eight_steps_side_by_side(frames: int) -> None:
+    model = random_model(0, n_classes=3, preset=Preset("pp", frames=frames))
+    steps, packed = frames // 4, packed_arrays(model)["class_weight"]
+    assert packed.shape == (3, -(-steps // 8), 128, 8)
+    for step in range(packed.shape[1] * 8):
+        column = packed[:, step // 8, :, step % 8]
+        assert np.array_equal(column, model.class_weight[:, step]) if step < steps else not column.any()
 
 
 def test_a_strided_array_packs_as_its_copy_does() -> None:
@@ -125,4 +135,4 @@ def test_unpack_inverts_pack(model: FoldedModel) -> None:
 
 
 def test_model_data_for_twelve_classes_fits_its_budget() -> None:
-    assert sum(slot.padded_nbytes for slot in slots(Shapes.of(random_model(0)))) <= 165_000
+    assert sum(slot.padded_nbytes for slot in slots(Shapes.of(random_model(0)))) <= 120_000

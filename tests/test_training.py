@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def plain(items, total, title):
 @pytest.fixture(scope="module")
 def data(corpus) -> TrainingData:
     torch.set_num_threads(1)
-    return TrainingData(scan(corpus), TASK, PRESETS["bifsmn"], 0, 0.5, 0.1, plain)
+    return TrainingData(scan(corpus), TASK, PRESETS["bifsmn"], 0, 0.5, plain)
 
 
 class StopAfter(Watcher):
@@ -86,7 +87,7 @@ def uninterrupted(data, tmp_path_factory):
 
 @pytest.mark.parametrize("fraction", [0.2, 0.45, 0.6, 0.9])
 def test_an_interrupted_run_ends_with_the_same_weights(data, uninterrupted, tmp_path, fraction):
-    total = data.steps(SETTINGS.batch) * sum(stage.epochs for stage in STAGES)
+    total = data.steps(SETTINGS.batch, STAGES[0].unknown) * sum(stage.epochs for stage in STAGES)
     with pytest.raises(KeyboardInterrupt):
         Run(tmp_path, SETTINGS, data, StopAfter(round(fraction * total))).train()
     resumed = Run(tmp_path, resumed_settings(tmp_path), data, Watcher(), resume=True)
@@ -128,7 +129,7 @@ def test_resuming_with_other_settings_or_data_is_refused(uninterrupted, data, co
     folder = uninterrupted[0].folder
     with pytest.raises(KwsError, match="other settings"):
         Run(folder, Settings(**{**vars(SETTINGS), "seed": 1}), data, Watcher(), resume=True)
-    other = TrainingData(scan(corpus), Task("t", ("low", "other")), PRESETS["bifsmn"], 0, 0.5, 0.1, plain)
+    other = TrainingData(scan(corpus), Task("t", ("low", "other")), PRESETS["bifsmn"], 0, 0.5, plain)
     with pytest.raises(KwsError, match="other recordings"):
         Run(folder, SETTINGS, other, Watcher(), resume=True)
 
@@ -181,7 +182,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path):
 
 def test_what_cannot_be_trained_on_is_said(corpus, tmp_path):
     def attempt(root: Path, task: Task = TASK) -> TrainingData:
-        return TrainingData(scan(root), task, PRESETS["bifsmn"], 0, 0.5, 0.1, plain)
+        return TrainingData(scan(root), task, PRESETS["bifsmn"], 0, 0.5, plain)
 
     with pytest.raises(KwsError, match="no folder for missing"):
         attempt(corpus, Task("t", ("low", "missing")))
@@ -222,20 +223,46 @@ def test_what_cannot_be_trained_on_is_said(corpus, tmp_path):
 
 
 def test_every_step_draws_the_same_again_and_thin_words_come_oftener(data):
-    first = list(data.epoch(1, 3, 16, MODERATE))
-    again = list(data.epoch(1, 3, 16, MODERATE))
-    other = list(data.epoch(1, 4, 16, MODERATE))
-    assert all(torch.equal(a, b) and torch.equal(c, d) for (a, c), (b, d) in zip(first, again, strict=True))
+    first = list(data.epoch(1, 3, 16, 0.1, MODERATE))
+    again = list(data.epoch(1, 3, 16, 0.1, MODERATE))
+    other = list(data.epoch(1, 4, 16, 0.1, MODERATE))
+    for batch, same in zip(first, again, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(batch, same, strict=True))
     assert not torch.equal(first[0][0], other[0][0])
     thin = TrainingData.__new__(TrainingData)
-    thin.task, thin.word_clips, thin.temper, thin.unknown = Task("t", ("rich", "poor")), 1000, 0.5, 0.1
+    thin.task, thin.word_clips, thin.temper = Task("t", ("rich", "poor")), 1000, 0.5
     thin.members = [np.arange(960), np.arange(960, 1000), np.arange(1000, 1400), np.array([], int)]
-    indices, labels = thin._draw(np.random.default_rng(0))
+    indices, labels = thin._draw(np.random.default_rng(0), 0.1)
     counts = np.bincount(labels)
     assert 160 <= counts[1] <= 180 and counts[2] == counts[3] == 100
     poor = np.bincount(indices[labels == 1] - 960, minlength=40)
     assert poor.max() - poor.min() <= 1
     assert (indices[labels == 3] == -1).all()
+
+
+def test_every_clip_carries_its_words_number_and_silence_none(data):
+    names = ["high", "low", "other"]
+    assert data.identity_count == 3
+    for label, word in enumerate(["low", "high", "other"]):
+        assert set(data.identities[data.labels == label]) == {names.index(word)}
+    silence = len(TASK.words) + 1
+    for _, labels, words in data.epoch(0, 0, 16, 0.5, MODERATE):
+        assert torch.equal(words == -1, labels == silence)
+
+
+def test_a_teacher_learns_the_other_words_names_too(data, tmp_path):
+    stages = (replace(STAGES[0], identity=0.5, smoothing=0.1), *STAGES[1:])
+    run = Run(tmp_path / "run", replace(SETTINGS, stages=stages), data, Watcher())
+    before = run.identify.weight.detach().clone()
+    run.train()
+    assert not torch.equal(before, run.identify.weight)
+    resumed = Run(tmp_path / "run", replace(SETTINGS, stages=stages), data, Watcher(), resume=True)
+    assert torch.equal(resumed.identify.weight, run.identify.weight)
+
+
+def test_settings_of_another_version_are_one_sentence(tmp_path):
+    with pytest.raises(KwsError, match="another version"):
+        Settings.from_dict({**SETTINGS.as_dict(), "unknown": 0.2})
 
 
 def test_learning_rate_rises_then_falls_to_zero():

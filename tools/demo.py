@@ -169,7 +169,16 @@ def main() -> None:
     with step("Compile the engine, the header and a file listener into a program of its own"):
         flags = ["-std=c11", "-O3", "-ffp-contract=off", "-Ifirmware/include", f"-I{WORK}"]
         defines = ['-DKWS_MODEL_HEADER="demo.h"', "-DKWS_MODEL=kws_demo", "-DKWS_MODEL_STATE_SIZE=KWS_DEMO_STATE_SIZE"]
-        run(compiler, *flags, *defines, "firmware/boards/host/listen.c", "firmware/src/*.c", "-o", PROGRAM)
+        run(
+            compiler,
+            *flags,
+            *defines,
+            "firmware/boards/host/listen.c",
+            "firmware/src/*.c",
+            "firmware/src/*.S",
+            "-o",
+            PROGRAM,
+        )
         console.print(f"{PROGRAM}: {PROGRAM.stat().st_size:,} bytes, model included")
     with step("Listen to a minute of speech with the program and with the same engine in Python"):
         labels = say_stream()

@@ -36,13 +36,11 @@ def main() -> None:
     options = parser.parse_args()
 
     settings = new_settings(TASKS[options.task])
-    data = TrainingData(
-        scan(options.data), TASKS[options.task], PRESETS["bifsmn"], 0, 0.25, 0.2, lambda items, *_: items
-    )
+    data = TrainingData(scan(options.data), TASKS[options.task], PRESETS["bifsmn"], 0, 0.25, lambda items, *_: items)
     student, teacher = BiFSMN(settings.topology), BiFSMN(settings.topology).eval().requires_grad_(False)
     student.set_stage("binary")
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3)
-    batches = data.epoch(0, 0, settings.batch, MODERATE)
+    batches = data.epoch(0, 0, settings.batch, 0.2, MODERATE)
     seconds: dict[str, list[float]] = {}
 
     def timed(part: str, call: Callable[[], Any]) -> Any:
@@ -59,7 +57,7 @@ def main() -> None:
         return torch.stack(losses).sum()
 
     for _ in range(options.steps):
-        features, labels = timed("reading, augmentation and features", lambda: next(batches))
+        features, labels, _ = timed("reading, augmentation and features", lambda: next(batches))
         targets = timed("teacher", lambda: teacher(features, (1,))[1])  # noqa: B023 (called at once)
         loss = timed("student at three depths, forwards", lambda: forward(features, labels, targets))  # noqa: B023
         optimizer.zero_grad(set_to_none=True)

@@ -43,7 +43,7 @@ def golden_model() -> FoldedModel:
 
 def vectors(model: FoldedModel) -> dict[str, NDArray]:
     """Everything in engine.npz."""
-    engine = Engine(model)
+    engine = Engine(model, isa="portable")
     pcm = stimulus(7, 12000)
     window = pcm[: engine.window_samples]
     found: dict[str, NDArray] = {"pcm": pcm, "features": engine.features(window)}

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kws.model.folded import CLASS_SUM, CONV1_HALF, CONV1_ROUNDED
+
 
 def sign(x: Tensor) -> Tensor:
     """+1 where ``x >= 0``, else -1; the dtype and shape of ``x``, no gradient."""
@@ -74,8 +76,17 @@ class _RoundPassThrough(torch.autograd.Function):
 
 
 def int8_scale(weight: Tensor) -> Tensor:
-    """Scale of each row of ``weight`` [out, in] that maps its largest magnitude to 127; [out], without gradient."""
-    return weight.detach().abs().amax(1).clamp_min(1e-12) / 127.0
+    """Step of the classifier's weights [classes, in], as ``kws.model.fold.class_step``; [classes], no gradient."""
+    magnitude = weight.detach().abs()
+    most = CLASS_SUM - weight.shape[1] / 2
+    return torch.maximum(magnitude.amax(1) / 127.0, magnitude.sum(1) / most).clamp_min(1e-12)
+
+
+def conv1_scale(weight: Tensor) -> Tensor:
+    """Step of the first convolution's weights [out, 1, mel, time], as ``kws.model.fold.conv1_step``; no gradient."""
+    magnitude = weight.detach()[:, 0].transpose(1, 2).flatten(1).abs()
+    halves = torch.maximum(magnitude[:, :CONV1_HALF].sum(1), magnitude[:, CONV1_HALF:].sum(1))
+    return torch.maximum(magnitude.amax(1) / 127.0, halves / CONV1_ROUNDED).clamp_min(1e-12)
 
 
 def int8_weight(weight: Tensor, scale: Tensor) -> Tensor:

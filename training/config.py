@@ -20,6 +20,10 @@ class StageSettings:
         rate: peak learning rate of AdamW.
         decay: weight decay.
         augmentation: ranges of the draws.
+        unknown: clips of other words drawn, as a share of the word clips.
+        identity: weight of a second task, for a teacher alone: to tell every word of the corpus from every other, those
+            of ``_unknown_`` too. Most recordings of a corpus are of other words, and their names are free knowledge.
+        smoothing: of the labels (Szegedy et al., 2016), for a teacher alone.
     """
 
     name: str
@@ -27,6 +31,9 @@ class StageSettings:
     rate: float
     decay: float
     augmentation: Augmentation = MODERATE
+    unknown: float = 0.2
+    identity: float = 0.0
+    smoothing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,6 @@ class Settings:
         stages: in order.
         batch: clips a step.
         temper: a word with n clips is drawn in proportion to ``n ** temper``: at 1 as it comes, at 0 as often as any.
-        unknown: clips of other words drawn, as a share of the word clips.
         seed: of every draw and of the initial weights.
         warmup: epochs over which the learning rate rises; then it follows a cosine to zero.
         answers: weight of the distilled answers.
@@ -58,7 +64,6 @@ class Settings:
     stages: tuple[StageSettings, ...]
     batch: int = 128
     temper: float = 0.25
-    unknown: float = 0.2
     seed: int = 0
     warmup: float = 2.0
     answers: float = 1.0
@@ -72,8 +77,20 @@ class Settings:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Settings:
-        """What ``as_dict`` wrote, also after a trip through JSON."""
-        content = dict(content)
+        """What ``as_dict`` wrote, also after a trip through JSON.
+
+        Raises:
+            KwsError: settings of another version of kws.
+        """
+        try:
+            return cls._from_dict(dict(content))
+        except (KeyError, TypeError) as error:
+            raise KwsError(
+                f"These settings are those of another version of kws ({error}); use that version, or train again."
+            ) from error
+
+    @classmethod
+    def _from_dict(cls, content: dict[str, Any]) -> Settings:
         topology = dict(content.pop("topology"))
         topology["deltas"] = tuple(topology["deltas"])
         stages = []
@@ -87,11 +104,12 @@ class Settings:
 
 RECIPES: dict[str, tuple[StageSettings, ...]] = {
     "standard": (
-        StageSettings("teacher", 30, 3e-3, 1e-2),
-        StageSettings("teacher", 24, 2e-3, 5e-2, STRONG),
-        StageSettings("activations", 6, 2e-3, 1e-4, GENTLE),
-        StageSettings("binary", 54, 2e-3, 0.0, GENTLE),
-        StageSettings("binary", 16, 5e-4, 0.0, GENTLE),
+        StageSettings("teacher", 50, 3e-3, 5e-2, STRONG, unknown=0.6, identity=0.5, smoothing=0.1),
+        StageSettings("teacher", 12, 1e-3, 5e-2, STRONG, unknown=0.2, identity=0.5, smoothing=0.1),
+        StageSettings("activations", 6, 2e-3, 1e-4, GENTLE, unknown=0.3),
+        StageSettings("binary", 40, 2e-3, 0.0, GENTLE, unknown=0.3),
+        StageSettings("binary", 12, 5e-4, 0.0, GENTLE, unknown=0.3),
+        StageSettings("binary", 20, 7e-4, 0.0, GENTLE, unknown=0.3),
     ),
     "quick": (
         StageSettings("teacher", 8, 3e-3, 1e-2),

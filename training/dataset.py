@@ -35,11 +35,13 @@ class Loaded:
     Attributes:
         pcm: int16 [n, CLIP_SAMPLES], shorter clips padded with zeros, longer ones cut.
         labels: int64 [n].
+        words: of the n clips.
         skipped: a sentence for every clip that was left out.
     """
 
     pcm: NDArray[np.int16]
     labels: NDArray[np.int64]
+    words: list[str]
     skipped: list[str]
 
 
@@ -66,7 +68,13 @@ def load(items: list[tuple[Clip, int]], progress: Progress, title: str) -> Loade
                 pcm[index, : len(samples)] = samples
                 kept.append(index)
     labels = np.array([label for _, label in items], np.int64)
-    return Loaded(pcm[kept], labels[kept], skipped)
+    return Loaded(pcm[kept], labels[kept], [items[index][0].word for index in kept], skipped)
+
+
+def number_words(words: list[str]) -> tuple[NDArray[np.int64], int]:
+    """A number for each clip's word, in the words' order, -1 for silence; and how many words there are."""
+    numbers = {word: number for number, word in enumerate(sorted(set(words) - {SILENCE}))}
+    return np.array([numbers.get(word, -1) for word in words], np.int64), len(numbers)
 
 
 def _background(corpus: Corpus, preset: Preset) -> NDArray[np.int16]:
@@ -92,7 +100,6 @@ class TrainingData:
         preset: features.
         seed: of every draw.
         temper: a word with n clips is drawn in proportion to ``n ** temper``.
-        unknown: clips of other words drawn, as a share of the word clips; silence is a tenth.
         progress: wraps an iterable with a progress bar.
 
     Raises:
@@ -106,11 +113,10 @@ class TrainingData:
         preset: Preset,
         seed: int,
         temper: float,
-        unknown: float,
         progress: Progress,
     ) -> None:
         require_words(corpus, task)
-        self.task, self.preset, self.seed, self.temper, self.unknown = task, preset, seed, temper, unknown
+        self.task, self.preset, self.seed, self.temper = task, preset, seed, temper
         self.log_mel = LogMel(preset)
         items = [(clip, i) for i, word in enumerate(task.words) for clip in corpus.select(word, "training")]
         self.word_clips = len(items)
@@ -119,6 +125,7 @@ class TrainingData:
             items += [(clip, len(task.words) + 1) for clip in corpus.select(SILENCE, "training")]
         training = load(items, progress, "Reading training clips")
         self.pcm, self.labels = torch.from_numpy(training.pcm), training.labels
+        self.identities, self.identity_count = number_words(training.words)
         self.noise = torch.from_numpy(_background(corpus, preset))
         self.members = [np.flatnonzero(self.labels == label) for label in range(len(task.class_names))]
         self._check_classes(corpus)
@@ -159,18 +166,18 @@ class TrainingData:
         """Training clips by class name."""
         return {name: len(self.members[label]) for label, name in enumerate(self.task.class_names)}
 
-    def _shares(self) -> list[int]:
-        """Draws of each class in one epoch."""
+    def _shares(self, unknown: float) -> list[int]:
+        """Draws of each class in one epoch; silence is a tenth of the words."""
         weight = np.array([len(self.members[label]) for label in range(len(self.task.words))], float) ** self.temper
         shares = [max(1, round(share)) for share in weight / weight.sum() * self.word_clips]
         if self.task.fillers:
-            shares += [max(1, round(share * self.word_clips)) for share in (self.unknown, FILLER_SHARE)]
+            shares += [max(1, round(share * self.word_clips)) for share in (unknown, FILLER_SHARE)]
         return shares
 
-    def _draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _draw(self, rng: np.random.Generator, unknown: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Indices and labels of one epoch; index -1 is a cut of background noise."""
         indices, labels = [], []
-        for label, share in enumerate(self._shares()):
+        for label, share in enumerate(self._shares(unknown)):
             members = self.members[label] if len(self.members[label]) else np.array([-1])
             rounds = [rng.permutation(members) for _ in range(-(-share // len(members)))]
             indices.append(np.concatenate(rounds)[:share])
@@ -178,27 +185,36 @@ class TrainingData:
         order = rng.permutation(sum(map(len, indices)))
         return np.concatenate(indices)[order], np.concatenate(labels)[order]
 
-    def steps(self, batch: int) -> int:
-        """Batches an epoch; the last, incomplete one is left out unless it is the only one."""
-        return max(1, sum(self._shares()) // batch)
+    def steps(self, batch: int, unknown: float) -> int:
+        """Batches an epoch, of which ``unknown`` times the word clips are of other words.
 
-    def epoch(self, stage: int, epoch: int, batch: int, augmentation: Augmentation) -> Iterator[tuple[Tensor, Tensor]]:
+        The last, incomplete one is left out unless it is the only one.
+        """
+        return max(1, sum(self._shares(unknown)) // batch)
+
+    def epoch(
+        self, stage: int, epoch: int, batch: int, unknown: float, augmentation: Augmentation
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """One epoch of augmented batches.
 
         Args:
             stage, epoch: what the draws depend on, beside the seed.
             batch: clips a step.
+            unknown: clips of other words drawn, as a share of the word clips.
             augmentation: ranges of the draws.
 
         Yields:
-            Features float32 [batch, n_mels, frames] in dB, and labels int64 [batch].
+            Features float32 [batch, n_mels, frames] in dB; labels int64 [batch]; the words' numbers int64 [batch], -1
+            for silence.
         """
         rng = np.random.default_rng([self.seed, stage, epoch])
-        indices, labels = self._draw(rng)
-        for step in range(self.steps(batch)):
+        indices, labels = self._draw(rng, unknown)
+        for step in range(self.steps(batch, unknown)):
             chosen = slice(step * batch, (step + 1) * batch)
             generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-            yield self._batch(indices[chosen], augmentation, generator), torch.from_numpy(labels[chosen])
+            words = np.where(indices[chosen] < 0, -1, self.identities[indices[chosen]])
+            features = self._batch(indices[chosen], augmentation, generator)
+            yield features, torch.from_numpy(labels[chosen]), torch.from_numpy(words)
 
     def _noise_windows(self, count: int, generator: torch.Generator) -> Tensor:
         length = self.preset.window_samples

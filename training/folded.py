@@ -1,7 +1,7 @@
-"""A folded model in torch: the C engine's arithmetic, operation by operation, as the truth that the C is held to.
+"""A folded model in torch: the engine's integers, operation by operation, as the truth that the C is held to.
 
-Sums of +-1 are exact in float32 in any order; every other operation is written so that it rounds where the C rounds:
-one multiplication or addition at a time, in the same order.
+Products of +-1 and of 8-bit numbers are summed in floats where the sum stays below what those hold exactly, which is
+quick and exact in any order; everything else is int64.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kws.model.folded import CONV1_CHANNELS, CONV2_CHANNELS, KERNEL, FoldedModel, FoldedPass
+from kws.model.folded import CONV1_CHANNELS, CONV2_CHANNELS, INT16_MAX, KERNEL, FoldedDepth, FoldedModel, FoldedPass
 from kws_training.features import LogMel
 
 PAD = KERNEL // 2
-LANES = 16
 
 
 @dataclass
@@ -39,68 +38,79 @@ def _tensor(array: NDArray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
+def _whole(array: NDArray) -> Tensor:
+    return _tensor(array).long()
+
+
 def _bits(condition: Tensor) -> Tensor:
     return torch.where(condition, 1.0, -1.0)
 
 
-def _prelu(x: Tensor, slope: NDArray) -> Tensor:
-    return torch.where(x >= 0, x, _tensor(slope) * x)
+def saturate(x: Tensor) -> Tensor:
+    """int64, cut to what 16 bits hold."""
+    return x.clamp(-INT16_MAX - 1, INT16_MAX)
 
 
-def _affine(accumulator: Tensor, scale: NDArray, bias: NDArray) -> Tensor:
-    return _tensor(scale) * accumulator + _tensor(bias)
+def mulr(a: Tensor, b: Tensor) -> Tensor:
+    """The rounding product of two Q15 numbers, int64 in and out."""
+    return saturate((a * b + (1 << 14)) >> 15)
 
 
-def _threshold(accumulator: Tensor, limit: NDArray, flip: NDArray) -> Tensor:
-    return _bits((accumulator >= _tensor(limit).float()) ^ _tensor(flip))
+def quantize(features: Tensor, offset: float, steps_per_db: float) -> Tensor:
+    """The network's 8-bit input from float32 decibels, as int64; -128 for NaN."""
+    steps = (features - offset) * steps_per_db
+    steps = torch.where(steps > 127.0, 127.0, steps)
+    steps = torch.where(steps >= -128.0, steps, -128.0)
+    return (steps + 128.5).long() - 128
+
+
+def residual(accumulator: Tensor, inputs: int, scale: NDArray, bias: NDArray, slope: NDArray) -> Tensor:
+    """What a binary layer adds to the stream: batch norm and PReLU of its accumulators, ``inputs - 2 d``, int64."""
+    shift = 15 - (inputs - 1).bit_length()
+    lifted = (torch.div(inputs - accumulator, 2, rounding_mode="floor") << shift).clamp_max(INT16_MAX)
+    value = saturate(_whole(bias) - mulr(lifted, _whole(scale)))
+    return torch.maximum(value, mulr(value, _whole(slope)))
 
 
 def _convolutions(model: FoldedModel, features: Tensor, trace: Trace) -> Tensor:
     """[batch, n_mels, frames] in dB to the linear layer's +-1 inputs [batch, T, 32 * M]."""
-    x = (features - model.preset.offset) * model.preset.scale
-    padded = F.pad(x, (PAD, PAD, PAD, PAD))
-    rows, columns = features.shape[1] // 2, features.shape[2] // 2
-    out = _tensor(model.conv1_bias)[:, None, None].expand(len(x), CONV1_CHANNELS, rows, columns)
-    for tap in range(KERNEL * KERNEL):
-        mel, time = divmod(tap, KERNEL)
-        window = padded[:, None, mel : mel + 2 * rows : 2, time : time + 2 * columns : 2]
-        out = out + _tensor(model.conv1_weight[tap])[:, None, None] * window
-    bits = F.pad(_bits(out >= 0), (PAD, PAD, PAD, PAD), value=-1.0)
+    x = quantize(features, model.preset.offset, model.preset.steps_per_db).float().transpose(1, 2).unsqueeze(1)
+    weight = _tensor(model.conv1_weight).float().T.reshape(CONV1_CHANNELS, 1, KERNEL, KERNEL)
+    total = F.conv2d(x, weight, stride=2, padding=PAD)  # below 2**17
+    bits = _bits(total >= _tensor(model.conv1_threshold).float()[:, None, None])
     weight = _tensor(model.conv2_weight).float().transpose(1, 2)
     weight = weight.reshape(CONV2_CHANNELS, CONV1_CHANNELS, KERNEL, KERNEL)
-    accumulator = F.conv2d(bits, weight, stride=2).permute(0, 2, 3, 1)
+    total = F.conv2d(F.pad(bits, (PAD, PAD, PAD, PAD), value=-1.0), weight, stride=2)
+    accumulator = total.permute(0, 2, 3, 1).long()
     trace.add(accumulator)
-    bits = _threshold(accumulator, model.conv2_threshold, model.conv2_flip)
-    return bits.transpose(1, 2).flatten(2)
+    differing = torch.div(KERNEL * KERNEL * CONV1_CHANNELS - accumulator, 2, rounding_mode="floor")
+    return _bits(differing < _whole(model.conv2_below)).flatten(2)
+
+
+def _matmul(bits: Tensor, weight: NDArray, trace: Trace) -> Tensor:
+    accumulator = F.linear(bits, _tensor(weight).float()).long()
+    trace.add(accumulator)
+    return accumulator
 
 
 def _block(model: FoldedModel, one: FoldedPass, x: Tensor, trace: Trace) -> Tensor:
     block, steps = model.blocks[one.block], x.shape[1]
-    bits = F.pad(_bits(x >= _tensor(block.memory_input)), (0, 0, PAD, PAD), value=-1.0)
+    bits = F.pad(_bits(x >= _whole(block.memory_input)), (0, 0, PAD, PAD), value=-1.0)
     taps = _tensor(block.memory_weight).float()
-    accumulator = torch.stack([bits[:, k : k + steps] * taps[k] for k in range(KERNEL)]).sum(0)
+    accumulator = torch.stack([bits[:, k : k + steps] * taps[k] for k in range(KERNEL)]).sum(0).long()
     trace.add(accumulator)
-    m = x + _prelu(_affine(accumulator, one.memory_scale, one.memory_bias), block.memory_slope)
-    accumulator = F.linear(_bits(m >= _tensor(block.expand_input)), _tensor(block.expand_weight).float())
-    trace.add(accumulator)
-    bits = _threshold(accumulator, one.expand_threshold, one.expand_flip)
-    accumulator = F.linear(bits, _tensor(block.project_weight).float())
-    trace.add(accumulator)
-    return m + _prelu(_affine(accumulator, one.project_scale, one.project_bias), block.project_slope)
+    x = saturate(x + residual(accumulator, KERNEL, one.memory_scale, one.memory_bias, block.memory_slope))
+
+    accumulator = _matmul(_bits(x >= _whole(block.expand_input)), block.expand_weight, trace)
+    differing = torch.div(model.channels - accumulator, 2, rounding_mode="floor")
+    bits = _bits((differing < _whole(one.expand_below)) ^ _tensor(one.expand_flip))
+    accumulator = _matmul(bits, block.project_weight, trace)
+    return saturate(x + residual(accumulator, model.hidden, one.project_scale, one.project_bias, block.project_slope))
 
 
-def _classify(model: FoldedModel, x: Tensor, scale: NDArray, bias: NDArray) -> Tensor:
-    """Sixteen partial sums by position, then a tree: the order that every kernel keeps."""
-    products = x.flatten(1)[:, None, :] * _tensor(model.class_weight).float()
-    products = products.reshape(len(x), model.n_classes, -1, LANES)
-    lanes = torch.zeros(len(x), model.n_classes, LANES)
-    for index in range(products.shape[2]):
-        lanes = lanes + products[:, :, index]
-    width = LANES
-    while width > 1:
-        width //= 2
-        lanes = lanes[..., :width] + lanes[..., width : 2 * width]
-    return _affine(lanes[..., 0], scale, bias)
+def _classify(model: FoldedModel, x: Tensor, depth: FoldedDepth) -> Tensor:
+    total = F.linear(x.flatten(1).double(), _tensor(model.class_weight).flatten(1).double())  # below 2**31
+    return _tensor(depth.class_scale) * total.float() + _tensor(depth.class_bias)
 
 
 def network(model: FoldedModel, features: Tensor, delta: int) -> tuple[Tensor, Tensor]:
@@ -116,12 +126,11 @@ def network(model: FoldedModel, features: Tensor, delta: int) -> tuple[Tensor, T
     depth = next(depth for depth in model.depths if depth.delta == delta)
     trace = Trace()
     bits = _convolutions(model, features, trace)
-    accumulator = F.linear(bits, _tensor(model.linear_weight).float())
-    trace.add(accumulator)
-    x = _prelu(_affine(accumulator, model.linear_scale, model.linear_bias), model.linear_slope)
+    accumulator = _matmul(bits, model.linear_weight, trace)
+    x = residual(accumulator, bits.shape[2], model.linear_scale, model.linear_bias, model.linear_slope)
     for one in depth.passes:
         x = _block(model, one, x, trace)
-    return _classify(model, x, depth.class_scale, depth.class_bias), trace.joined()
+    return _classify(model, x, depth), trace.joined()
 
 
 def logits(model: FoldedModel, pcm: NDArray[np.int16], delta: int) -> NDArray[np.float32]:

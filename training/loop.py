@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from kws.errors import KwsError
 from kws.evaluate import metrics
@@ -104,6 +104,8 @@ class Run:
         self.file = folder / "checkpoint.pt"
         torch.manual_seed(settings.seed)
         self.network = BiFSMN(settings.topology).to(self.device)
+        # The second task's layer: it serves a teacher's training and is then thrown away.
+        self.identify = nn.Linear(self.network.classifier.in_features, max(1, data.identity_count)).to(self.device)
         self.teacher_state = teacher
         self.stage_index, self.next_epoch = 0, 0
         self.optimizer_state: dict[str, Any] | None = None
@@ -124,6 +126,7 @@ class Run:
                 f"{self.file}: made with other recordings; resume with the same --data, or choose another --out."
             )
         self.network.load_state_dict(state["network"])
+        self.identify.load_state_dict(state["identify"])
         self.teacher_state = state["teacher"]
         self.stage_index, self.next_epoch = state["stage"], state["epoch"]
         self.optimizer_state, self.history = state["optimizer"], json.loads(state["history"])
@@ -135,6 +138,7 @@ class Run:
                 "settings": json.dumps(self.settings.as_dict()),
                 "data_hash": self.data.hash,
                 "network": self.network.state_dict(),
+                "identify": self.identify.state_dict(),
                 "teacher": self.teacher_state,
                 "stage": self.stage_index,
                 "epoch": self.next_epoch,
@@ -221,7 +225,7 @@ class Run:
         optimizer = self._optimizer(stage)
         if self.optimizer_state is not None:
             optimizer.load_state_dict(self.optimizer_state)
-        steps = self.data.steps(self.settings.batch)
+        steps = self.data.steps(self.settings.batch, stage.unknown)
         self.watcher.stage(stage, steps)
         with SummaryWriter(str(self.folder / "tensorboard")) as writer:
             for epoch in range(self.next_epoch, stage.epochs):
@@ -242,8 +246,11 @@ class Run:
 
     def _optimizer(self, stage: StageSettings) -> torch.optim.Optimizer:
         """AdamW; norms, slopes, thresholds and gains are not decayed."""
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        parameters = list(self.network.parameters())
+        if stage.identity:
+            parameters += self.identify.parameters()
+        decayed = [p for p in parameters if p.ndim > 1]
+        plain = [p for p in parameters if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": stage.decay}, {"params": plain, "weight_decay": 0.0}]
         return torch.optim.AdamW(groups, lr=stage.rate)
 
@@ -258,11 +265,15 @@ class Run:
     ) -> float:
         self.network.train()
         total = 0.0
-        batches = self.data.epoch(self.stage_index, epoch, self.settings.batch, stage.augmentation)
-        for step, (features, labels) in enumerate(batches):
+        batches = self.data.epoch(self.stage_index, epoch, self.settings.batch, stage.unknown, stage.augmentation)
+        for step, (features, labels, words) in enumerate(batches):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(stage, self.settings.warmup, epoch + step / steps)
-            loss = self._loss(features.to(self.device), labels.to(self.device), deltas, teacher)
+            features, labels, words = (tensor.to(self.device) for tensor in (features, labels, words))
+            if teacher is None:
+                loss = self._teacher_loss(features, labels, words, stage)
+            else:
+                loss = self._loss(features, labels, deltas, teacher)
             if not torch.isfinite(loss):
                 raise KwsError(
                     f"{self.folder}: the loss became {loss.item()} in epoch {epoch + 1}; lower the learning rate."
@@ -275,10 +286,16 @@ class Run:
             self.watcher.step(loss.item())
         return total / steps
 
-    def _loss(self, features: Tensor, labels: Tensor, deltas: tuple[int, ...], teacher: BiFSMN | None) -> Tensor:
+    def _teacher_loss(self, features: Tensor, labels: Tensor, words: Tensor, stage: StageSettings) -> Tensor:
+        logits, outputs = self.network(features, TEACHER_DELTAS)[1]
+        loss = F.cross_entropy(logits, labels, label_smoothing=stage.smoothing)
+        if stage.identity:
+            names = self.identify(outputs[max(outputs)].flatten(1))
+            loss = loss + stage.identity * F.cross_entropy(names, words, ignore_index=-1)
+        return loss
+
+    def _loss(self, features: Tensor, labels: Tensor, deltas: tuple[int, ...], teacher: BiFSMN) -> Tensor:
         results = self.network(features, deltas)
-        if teacher is None:
-            return F.cross_entropy(results[1][0], labels)
         with torch.no_grad():
             answers, hidden = teacher(features, TEACHER_DELTAS)[1]
         settings, losses = self.settings, []

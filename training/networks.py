@@ -2,7 +2,8 @@
 
 Qin et al., "BiFSMN: Binary Neural Network for Keyword Spotting", IJCAI 2022, section 3. The topology is the paper's;
 the arithmetic is one that a device can run: every binary weight is +-s with one s per output channel, every binary
-input is exactly +-1, and padding is -1, never 0.
+input is exactly +-1, and padding is -1, never 0. The one layer of other numbers, the first convolution, sees its input
+and its weights in 8 bits.
 
 A log-mel map [n_mels, frames] passes two 5x5 stride-2 convolutions (16 channels from float input, then 32 binary) and a
 per-frame binary linear layer to ``channels``; then blocks over frames/4 time steps,
@@ -22,13 +23,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kws.features import PRESETS
-from kws_training.binarizers import ACTIVATIONS, WEIGHTS, int8_scale, int8_weight, weight_scale
+from kws.features import INPUT_STEPS, PRESETS
+from kws_training.binarizers import ACTIVATIONS, WEIGHTS, conv1_scale, int8_scale, int8_weight, weight_scale
 
 KERNEL, CONV1, CONV2 = 5, 16, 32
 STAGES = ("float", "activations", "binary")
 MIN_SLOPE = 0.01
 """PReLU slopes that only a sign reads stay positive, so that the sign of the output is the sign of the input."""
+MAX_SLOPE = 0.999
+"""The others stay within one, which is what 16 bits of fraction hold."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,7 @@ class BiFSMN(nn.Module):
         super().__init__()
         self.topology = topology
         preset = PRESETS[topology.preset]
-        self.offset, self.scale = preset.offset, preset.scale
+        self.offset, self.scale, self.steps_per_db = preset.offset, preset.scale, preset.steps_per_db
         self.steps, mels = preset.frames // 4, preset.n_mels // 4
         self.conv1 = nn.Conv2d(1, CONV1, KERNEL, stride=2, padding=KERNEL // 2, bias=False)
         self.conv1_norm = nn.BatchNorm2d(CONV1)
@@ -240,7 +243,7 @@ class BiFSMN(nn.Module):
                 module.stage = stage
 
     def constrain(self) -> None:
-        """Called after every optimizer step: keeps the slopes whose output only a sign reads positive."""
+        """Called after every optimizer step: keeps every PReLU slope where the engine has a form for it."""
         with torch.no_grad():
             for prelu in (
                 self.conv1_prelu.weight,
@@ -248,11 +251,33 @@ class BiFSMN(nn.Module):
                 *(b.expand_prelu.slope for b in self.blocks),
             ):
                 prelu.clamp_(min=MIN_SLOPE)
+            for slope in (
+                self.linear_prelu.slope,
+                *(b.memory_prelu.slope for b in self.blocks),
+                *(b.project_prelu.slope for b in self.blocks),
+            ):
+                slope.clamp_(-MAX_SLOPE, MAX_SLOPE)
+
+    def quantize(self, features: Tensor) -> Tensor:
+        """Features in dB as the engine's first convolution sees them, in units of the normalised feature."""
+        steps = ((features - self.offset) * self.steps_per_db).clamp(-128.0, 127.0)
+        return ((steps + 128.5).floor() - 128.0) / INPUT_STEPS
+
+    def first_convolution(self, features: Tensor) -> Tensor:
+        """Log-mel maps in dB, [batch, n_mels, frames], to [batch, 16, n_mels / 2, frames / 2].
+
+        Of 8-bit input and weights, except in the float stage.
+        """
+        if self.stage == "float":
+            return self.conv1(((features - self.offset) * self.scale).unsqueeze(1))
+        step = conv1_scale(self.conv1.weight)[:, None]
+        weight = int8_weight(self.conv1.weight.flatten(1), step[:, 0]) * step
+        weight = weight.view_as(self.conv1.weight)
+        return F.conv2d(self.quantize(features).unsqueeze(1), weight, stride=2, padding=KERNEL // 2)
 
     def front(self, features: Tensor) -> Tensor:
         """Log-mel maps in dB, [batch, n_mels, frames], to the stream, [batch, time, channels]; equal at every depth."""
-        x = ((features - self.offset) * self.scale).unsqueeze(1)
-        x = self.conv1_prelu(self.conv1_norm(self.conv1(x)))
+        x = self.conv1_prelu(self.conv1_norm(self.first_convolution(features)))
         x = self.conv2_prelu(self.conv2_norm(self.conv2(x)))
         x = x.permute(0, 3, 2, 1).flatten(2)
         return self.linear_prelu(self.linear_norm(self.linear(x), 1))

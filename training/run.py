@@ -103,7 +103,7 @@ def train(
     task = Task(name or out.name, settings.words, settings.fillers)
     teacher_state = load_teacher(teacher, settings) if teacher else None
     preset = PRESETS[settings.topology.preset]
-    data = TrainingData(scan(data_folder), task, preset, settings.seed, settings.temper, settings.unknown, progress)
+    data = TrainingData(scan(data_folder), task, preset, settings.seed, settings.temper, progress)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
     run = Run(out, settings, data, watcher, resume, teacher_state)

@@ -18,12 +18,14 @@
  *     }
  *
  * Rules the engine keeps: C11; no allocation; no global that changes; no libc beyond memcpy and memset; reentrant, one
- * state a stream; the same input gives the same bits on every target (integers are exact, floats have one fixed order
- * and are never contracted into fused multiply-adds).
+ * state a stream; the same input gives the same bits on every target (the network is integer arithmetic from the
+ * quantized features to the logits; the few floats have one fixed order and no fused multiply-adds).
  *
  * Bits: 1 stands for +1 and 0 for -1; bit i of 64-bit word j is channel 64 j + i. A binary dot product over K channels
- * is K - 2 popcount(a ^ b). Where a value feeds only a sign, the layer keeps the comparison alone:
- * bit = (accumulator >= threshold) ^ flip.
+ * is K - 2 d, d = popcount(a ^ b). Where a value feeds only a sign, the layer keeps the comparison alone:
+ * bit = (d < below) ^ flip. Where the value counts, it is int16 in the model's own unit:
+ * v = bias - mulr(d << shift, scale), prelu(v) = max(v, mulr(v, slope)), with mulr(a, b) = (a b + 2^14) / 2^15 rounded
+ * down, `shift` the one that lifts K to 2^15 or just below, and every result saturated.
  */
 #ifndef KWS_H
 #define KWS_H
@@ -35,7 +37,7 @@
 extern "C" {
 #endif
 
-#define KWS_ENGINE_VERSION 1 /* changes when kws_model_t or the meaning of a field does */
+#define KWS_ENGINE_VERSION 2 /* changes when kws_model_t or the meaning of a field does */
 #define KWS_ALIGN 64         /* of the caller's memory and of every model array */
 
 #define KWS_KERNEL 5 /* taps of the convolutions, per side, and of the depthwise memory */
@@ -61,12 +63,12 @@ typedef struct kws_frontend {
     int32_t hop;         /* samples between frames, 64..n_fft */
     int32_t n_mels;      /* bands, a multiple of 8, at most 256: two mel steps fill a word of linear_weight */
     int32_t frames;      /* frames a window, a multiple of 4, at most 1024 */
-    float offset;        /* dB; the network sees (feature - offset) * scale */
-    float scale;
+    float offset;        /* dB */
+    float scale; /* steps per dB: the network sees floor((feature - offset) * scale + 1/2), saturated at 8 bits */
     const float *window;       /* [n_fft] Hann / sqrt(sum of squares) / 32768: int16 in, normalised out */
-    const float *twiddle;      /* [n_fft] pairs cos(2 pi k / n_fft), -sin(2 pi k / n_fft), k < n_fft / 2 */
+    const float *twiddle;      /* factors of the FFT in the order of kws/features.py, twiddles() */
     const uint16_t *mel_first; /* [n_mels] first FFT bin of each filter */
-    const uint16_t *mel_count; /* [n_mels] bins of each filter */
+    const uint16_t *mel_count; /* [n_mels] bins of each filter, a multiple of 8; no filter passes bin n_fft / 2 */
     const float *mel_weight;   /* [sum of mel_count] filters one after another */
 } kws_frontend_t;
 
@@ -75,34 +77,34 @@ typedef struct kws_block {
     const uint64_t *memory_weight;  /* [KWS_KERNEL][C/64] depthwise taps, oldest frame first */
     const uint64_t *expand_weight;  /* [H][C/64] */
     const uint64_t *project_weight; /* [C][H/64] */
-    const float *memory_input;      /* [C] bit = (x >= memory_input) feeds the depthwise memory */
-    const float *memory_slope;      /* [C] PReLU slope for negative values */
-    const float *expand_input;      /* [C] bit = (m >= expand_input) feeds the expansion */
-    const float *project_slope;     /* [C] */
+    const int16_t *memory_input;    /* [C] bit = (x >= memory_input) feeds the depthwise memory */
+    const int16_t *memory_slope;    /* [C] PReLU slope for negative values, in 1/32768; not -32768 */
+    const int16_t *expand_input;    /* [C] bit = (x >= expand_input) feeds the expansion */
+    const int16_t *project_slope;   /* [C] */
 } kws_block_t;
 
 /* One block as one depth runs it: its batch norms and scales, folded.
- *   m = x + prelu(memory_scale * acc + memory_bias);  bits = (acc >= expand_threshold) ^ expand_flip;
- *   y = m + prelu(project_scale * acc + project_bias) */
+ *   x = x + prelu(memory(x));  bits = (d < expand_below) ^ expand_flip;  x = x + prelu(project(bits)) */
 typedef struct kws_pass {
     const kws_block_t *block;
-    const float *memory_scale;       /* [C] */
-    const float *memory_bias;        /* [C] */
-    const int16_t *expand_threshold; /* [H] */
-    const uint64_t *expand_flip;     /* [H/64] */
-    const float *project_scale;      /* [C] */
-    const float *project_bias;       /* [C] */
+    const int16_t *memory_scale;  /* [C] not -32768 */
+    const int16_t *memory_bias;   /* [C] the value where no input differs */
+    const int16_t *expand_below;  /* [H] 0..C+1 */
+    const uint64_t *expand_flip;  /* [H/64] */
+    const int16_t *project_scale; /* [C] */
+    const int16_t *project_bias;  /* [C] */
 } kws_pass_t;
 
 typedef struct kws_depth {
     int32_t delta; /* 1: every block, 2: every second, 4: every fourth */
     int32_t n_passes;
     const kws_pass_t *passes; /* [n_passes] in order */
-    const float *class_scale; /* [n_classes] logit = class_scale * sum(class_weight * y) + class_bias */
+    const float *class_scale; /* [n_classes] logit = class_scale * sum(class_weight * x) + class_bias */
     const float *class_bias;  /* [n_classes] */
 } kws_depth_t;
 
-/* A model: shapes, tables, and pointers to const, KWS_ALIGN-aligned arrays.   T = frames/4, M = n_mels/4. */
+/* A model: shapes, tables, and pointers to const, KWS_ALIGN-aligned arrays.   T = frames/4, M = n_mels/4. Taps of the
+ * convolutions are numbered 5 * time + mel. */
 typedef struct kws_model {
     uint32_t version;   /* KWS_ENGINE_VERSION */
     int32_t channels;   /* C: a multiple of 64, at most 256 */
@@ -119,16 +121,15 @@ typedef struct kws_model {
     const kws_depth_t *depths;      /* [n_depths], deepest first */
     const char *const *class_names; /* [n_classes] */
     const float *word_threshold;    /* [n_words] smoothed score that makes an event, at least 0 */
-    const float *conv1_weight;      /* [25][16] tap = 5 * mel + time; bit = (bias + sum >= 0); edge padded with 0 */
-    const float *conv1_bias;        /* [16] */
+    const int8_t *conv1_weight;     /* [25][16] sum of |weight| of an output over taps 0..12, and 13..24, at most 255 */
+    const int16_t *conv1_threshold; /* [16] bit = (sum >= conv1_threshold), not -32768; edge padded with 0 */
     const uint16_t *conv2_weight;   /* [32][25] bit i of a tap is input channel i; edge padded with -1 */
-    const int16_t *conv2_threshold; /* [32] */
-    const uint32_t *conv2_flip;     /* [1] bit i is output channel i */
+    const int16_t *conv2_below;     /* [32] bit = (d < conv2_below) */
     const uint64_t *linear_weight;  /* [C][M*32/64] input 32 * mel + channel */
-    const float *linear_scale;      /* [C] x = prelu(linear_scale * acc + linear_bias) */
-    const float *linear_bias;       /* [C] */
-    const float *linear_slope;      /* [C] */
-    const int8_t *class_weight;     /* [n_classes][T*C] input C * t + c */
+    const int16_t *linear_scale;    /* [C] x = prelu(linear(bits)); not -32768 */
+    const int16_t *linear_bias;     /* [C] */
+    const int16_t *linear_slope;    /* [C] */
+    const int8_t *class_weight;     /* [n_classes][ceil(T/8)][C][8 steps], 0 beyond T; sum of |weight| at most 65535 */
 } kws_model_t;
 
 typedef struct kws_event {
@@ -164,8 +165,8 @@ kws_status_t kws_classify(kws_state_t *state, const int16_t *pcm, float *logits)
 kws_status_t kws_features(kws_state_t *state, const int16_t *pcm, float *features);
 kws_status_t kws_network(kws_state_t *state, const float *features, float *logits);
 
-/* Integer accumulators of one kws_network call at `delta`, in the order they are computed, for tests: convolution
- * [mel][time][32], linear [T][C], then per pass memory [T][C], expansion [T][H], projection [T][C]. */
+/* Integer accumulators K - 2 d of one kws_network call at `delta`, in the order they are computed, for tests:
+ * convolution [time][mel][32], linear [T][C], then per pass memory [T][C], expansion [T][H], projection [T][C]. */
 size_t kws_trace_size(const kws_model_t *model, int delta); /* count of int16 values, 0 where delta is unknown */
 kws_status_t kws_network_traced(kws_state_t *state, const float *features, float *logits, int16_t *trace);
 
@@ -175,6 +176,11 @@ void kws_softmax(const float *logits, int n, float *probabilities);
 /* Settings, legal between any two calls. */
 kws_status_t kws_set_depth(kws_state_t *state, int delta);
 kws_status_t kws_set_threshold(kws_state_t *state, int word, float threshold); /* 0..1; above 1 never fires */
+
+/* Which implementation of the operators runs: "portable", "neon", "avx2" or "avx512". kws_init takes the fastest that
+ * this build holds and this processor runs; another gives the same bits. KWS_ERROR_ARGUMENT where there is none. */
+kws_status_t kws_set_isa(kws_state_t *state, const char *name);
+const char *kws_isa(const kws_state_t *state);
 
 /* What the stream last saw, for displays: smoothed scores [n_classes], and the newest frame [n_mels] in dB. */
 const float *kws_scores(const kws_state_t *state);

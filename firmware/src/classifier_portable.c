@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels.h"
 
-enum { LANES = 16 };
-
-void kwsi_classifier_portable(const float *x, int n, const int8_t *weight, int classes, const float *scale,
-                              const float *bias, float *logits) {
+void kwsi_classifier_portable(const int16_t *x, int n, const int8_t *weight, int classes, int32_t *sums) {
     for (int c = 0; c < classes; c++) {
-        float lanes[LANES] = {0.0f};
-        for (int i = 0; i < n; i += LANES) {
-            for (int l = 0; l < LANES; l++) {
-                lanes[l] = lanes[l] + (float)weight[i + l] * x[i + l];
-            }
+        int32_t sum = 0;
+        for (int i = 0; i < n; i++) {
+            sum += weight[i] * x[i];
         }
-        for (int width = LANES / 2; width > 0; width /= 2) {
-            for (int l = 0; l < width; l++) {
-                lanes[l] = lanes[l] + lanes[l + width];
-            }
-        }
-        logits[c] = scale[c] * lanes[0] + bias[c];
+        sums[c] = sum;
         weight += n;
     }
 }

@@ -1,99 +1,141 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The operators. Each lives in a file of its own, <op>_portable.c: plain C, the reference for every faster sibling.
- * Operators know nothing of models or states: they take arrays and sizes, keep nothing, and never fail (kws_init has
- * checked the sizes). Integer operators leave int16 accumulators; a second operator turns accumulators into floats or
- * bits. That seam is where a trace looks in, and where siblings must agree exactly.
+ * The operators. Each lives in files of its own: <op>_portable.c is plain C, the reference; <op>_<isa>.c or .S is a
+ * sibling for one instruction set. Operators know nothing of models or states: they take arrays and sizes, keep
+ * nothing, and never fail (kws_init has checked the sizes).
  *
- * To add a sibling, for example a NEON matmul:
- *   1. write matmul_neon.c with `void kwsi_matmul_neon(...)`, the signature of kwsi_matmul_portable, inside
- *      `#if defined(__ARM_NEON)`; declare it below, beside the portable one;
- *   2. enter it in a table in kernels.c: copy `portable`, replace that one line;
- *   3. return that table from kwsi_kernels() where the processor can run it.
- * Contract: accumulators and bits equal to the portable operator's; floats equal bit for bit, which means the same
- * operations in the same order for each output, though any number of outputs side by side. Arrays of weights and the
- * state's sections are KWS_ALIGN-aligned and no two arguments overlap; rows inside them start wherever the sizes put
- * them. The tests run every accumulator and logit against an independent reference.
+ * To add a sibling: write the file, with everything in it inside the guard of its instruction set; declare it beside
+ * the others of its set (kernels_neon.h, kernels_neon_front.h, kernels_x86.h) and name it in the set's table in
+ * kernels.c. Contract: the same bits as the portable operator for every
+ * legal size. Integers leave no room for doubt; float operators (window, spectrum, mel, quantize) do the same
+ * operations in the same order for each output, though any number of outputs side by side. Weights and the state's
+ * sections are KWS_ALIGN-aligned, and no two arguments overlap.
  *
- * Names of sizes: C channels, H hidden, T = frames / 4, M = n_mels / 4; `words` counts 64-bit words of a row of bits.
+ * Names of sizes: C channels, H hidden, M = n_mels / 4, T = frames / 4 steps in time; `words` counts 64-bit words of a
+ * row of bits. Steps go in tiles of eight, the last one filled up: R = T rounded up to a multiple of 8.
+ *
+ * Arithmetic of the residual stream x, int16:
+ *     d = popcount(bits ^ weight), how many of K inputs differ
+ *     v = bias - mulr(d << shift(K), scale),   v = max(v, mulr(v, slope)),   x = x + v,   saturating at 16 bits
+ * with mulr the rounding product of Q15 numbers that NEON (SQRDMULH), SSSE3 (PMULHRSW) and WebAssembly have in one
+ * instruction, and shift(K) the one that lifts K to the top of the 16 bits.
  */
 #ifndef KWSI_KERNELS_H
 #define KWSI_KERNELS_H
 
 #include "arithmetic.h"
 
+enum { KWSI_TILE = 8, KWSI_TAPS = KWS_KERNEL * KWS_KERNEL };
+
+/* Per-channel numbers of an epilogue, each int16 [channels]. */
+typedef struct kwsi_affine {
+    const int16_t *scale; /* not -32768 */
+    const int16_t *bias;  /* the value where no input differs */
+    const int16_t *slope; /* PReLU's, Q15, not -32768 */
+} kwsi_affine_t;
+
+/* One frame as the network sees it: 16 zeros, the even mels, zeros up to a multiple of 16, 16 zeros, the odd mels,
+ * zeros likewise. A 5-tap filter of stride 2 thus reads five runs of bytes, each side by side. */
+static inline int kwsi_half_bytes(int n_mels) {
+    return (n_mels / 2 + 15) / 16 * 16;
+}
+static inline int kwsi_row_bytes(int n_mels) {
+    return 32 + 2 * kwsi_half_bytes(n_mels);
+}
+
+/* One time step of the first convolution's output: 16 bits a mel, with two zero words before the first mel and at least
+ * four after the last: padding, -1 in every channel, and room for a read of eight words where five count. */
+static inline int kwsi_column_words(int n_mels) {
+    return (n_mels / 2 + 6 + 7) / 8 * 8;
+}
+
 /* out[i] = pcm[i] * window[i] */
-void kwsi_window_portable(const int16_t *pcm, const float *window, int n, float *out);
+typedef void kwsi_window_fn(const int16_t *pcm, const float *window, int n, float *out);
 
-/* work: n_fft real samples in, n_fft / 2 + 1 powers |X|^2 out. twiddle as in kws_frontend_t. */
-void kwsi_spectrum_portable(float *work, int n_fft, const float *twiddle);
+/* work [2 n_fft]: n_fft real samples in, n_fft / 2 + 1 powers 4 |X|^2 out; the rest is scratch. twiddle as in
+ * kws_frontend_t. spectrum_portable.c explains the algorithm; its operations, n = n_fft / 8, with complex numbers
+ * multiplied as (a + b i) (c + d i) = (a c - b d) + (b c + a d) i, each product, sum and difference rounded:
+ *   1. Lane l of row m is the complex number x[8 m + l] + i x[8 m + 4 + l], l = 0..3. Each lane is transformed by
+ *      decimation in frequency: while more than 8 points p remain, transforms of 8 over rows p / 8 apart, output k of
+ *      the i-th multiplied by exp(-2 pi i i k / p) unless i = 0; at last transforms of the 2, 4 or 8 rows left.
+ *   2. A lane's Z gives two spectra, twice as large: r = l: Z[k] + conj Z[n - k], r = l + 4: -i (Z[k] - conj Z[n - k]),
+ *      k = 0 .. n / 2; for k = 0 they are 2 Re Z[0] and 2 Im Z[0].
+ *   3. These are multiplied by exp(-2 pi i k r / n_fft) unless r = 0 or k = 0, and a transform of 8 over r has as its
+ *      output q bin k + n q, or for q >= 4 its mirror image n (8 - q) - k; bins that both halves reach, where k is 0
+ *      or n / 2, are those of the lower q. power = re re + im im.
+ * A transform of 4: u = z0 + z2, v = z0 - z2, s = z1 + z3, t = z1 - z3; u + s, v - i t, u - s, v + i t.
+ * A transform of 8: outputs 2 k are those of 4 over z[j] + z[j + 4]; outputs 2 k + 1 are those of 4 over differences
+ * a + b i = z[j] - z[j + 4], turned: j = 0 as it is; j = 1: c (a + b) + c (b - a) i; j = 2: b - a i;
+ * j = 3: c (b - a) - c (a + b) i, with c = 0.707106781f. Signs of zeros do not matter: no power shows them. */
+typedef void kwsi_spectrum_fn(float *work, int n_fft, const float *twiddle);
 
-/* powers [bins] -> decibels [n_mels], through the sparse filters of kws_frontend_t. */
-void kwsi_mel_portable(const float *powers, const uint16_t *first, const uint16_t *count, const float *weight,
-                       int n_mels, float *decibels);
+/* Powers times four -> decibels [n_mels], through the sparse filters of kws_frontend_t. Lane l = 0..7 of a filter sums
+ * weight[i] * bin[i], i = l, l + 8, ... in this order; with s[l] = lane[l] + lane[l + 4],
+ * decibels = kwsi_decibels(0.25 * ((s[0] + s[1]) + (s[2] + s[3]))). */
+typedef void kwsi_mel_fn(const float *powers, const uint16_t *first, const uint16_t *count, const float *weight,
+                         int n_mels, float *decibels);
 
-/* 5x5, stride 2, edges padded with 0, one float channel to 16 bits.
- * input [frames][n_mels], weight [5 mel x 5 time][16], bias [16] -> bits [n_mels / 2][frames / 2], bit o of channel o:
- * s = bias; s = s + weight * input over the taps in order; bit = (s >= 0). */
-void kwsi_conv1_portable(const float *input, int frames, int n_mels, const float *weight, const float *bias,
-                         uint16_t *bits);
+/* decibels [n_mels] -> row [kwsi_row_bytes]: floor((decibels - offset) * scale + 0.5), saturated at 8 bits. */
+typedef void kwsi_quantize_fn(const float *decibels, int n_mels, float offset, float scale, int8_t *row);
 
-/* 5x5, stride 2, edges padded with -1, 16 bits to 32 accumulators.
- * bits [2 M][2 T], weight [32][25] -> acc [M][T][32] */
-void kwsi_conv2_portable(const uint16_t *bits, int m, int t, const uint16_t *weight, int16_t *acc);
+/* 5x5, stride 2: rows[2 columns + 3] -> bits [columns][kwsi_column_words]; column t reads rows[2 t .. 2 t + 4].
+ * weight [5 time x 5 mel][16]; bit o of a word = (sum over the taps >= threshold[o]). */
+typedef void kwsi_conv1_fn(const int8_t *const *rows, int columns, int n_mels, const int8_t *weight,
+                           const int16_t *threshold, uint16_t *bits);
 
-/* acc [M][T][32] -> bits [T][M / 2], bit 32 * mel + channel of a row = (acc >= threshold) ^ flip.
- * threshold [32], flip: bit of each channel. */
-void kwsi_conv2_bits_portable(const int16_t *acc, int m, int t, const int16_t *threshold, uint32_t flip,
-                              uint64_t *bits);
+/* 5x5, stride 2, 16 channels to 32: columns[2 steps + 3] -> bits [steps][m / 2]; step t reads columns[2 t .. 2 t + 4].
+ * weight [32][5 time x 5 mel]; bit 32 * mel + o of a row = (d < below[o]), K = 400. */
+typedef void kwsi_conv2_fn(const uint16_t *const *columns, int steps, int m, const uint16_t *weight,
+                           const int16_t *below, uint64_t *bits);
 
-/* The binary matrix product, for the linear layer, the expansion and the projection.
- * bits [rows][words], weight [outputs][words] -> acc [rows][outputs] = 64 words - 2 popcount(bits ^ weight) */
-void kwsi_matmul_portable(const uint64_t *bits, const uint64_t *weight, int rows, int outputs, int words, int16_t *acc);
+/* One tile: bits [8][words], weight [outputs][words] -> out [8][outputs / 64], bit = (d < below) ^ flip. */
+typedef void kwsi_expand_fn(const uint64_t *bits, const uint64_t *weight, int words, int outputs, const int16_t *below,
+                            const uint64_t *flip, uint64_t *out);
 
-/* The depthwise memory: five taps over time, edges padded with -1.
- * bits [T][words], weight [5][words] -> acc [T][64 words] = sum over k of weight[k] * bits[t + k - 2] */
-void kwsi_memory_portable(const uint64_t *bits, const uint64_t *weight, int t, int words, int16_t *acc);
+/* One tile: bits [8][words], weight [outputs][words]; x [outputs][8] += prelu. If threshold is not null,
+ * out [8][outputs / 64], bit = (x >= threshold). */
+typedef void kwsi_project_fn(const uint64_t *bits, const uint64_t *weight, int words, int outputs,
+                             const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out);
 
-/* x [rows][64 words], threshold [64 words] -> bits [rows][words], bit = (x >= threshold) */
-void kwsi_sign_portable(const float *x, const float *threshold, int rows, int words, uint64_t *bits);
+/* The depthwise memory, 5 taps over time, edges padded with -1: bits [R][words] of which `steps` rows count,
+ * weight [5][words], oldest first; x [R / 8][64 words][8] += prelu; out [R][words], bit = (x >= threshold). */
+typedef void kwsi_memory_fn(const uint64_t *bits, const uint64_t *weight, int steps, int words,
+                            const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out);
 
-/* acc [rows][64 words], threshold [64 words], flip [words] -> bits [rows][words], bit = (acc >= threshold) ^ flip */
-void kwsi_compare_portable(const int16_t *acc, const int16_t *threshold, const uint64_t *flip, int rows, int words,
-                           uint64_t *bits);
-
-/* z = scale * acc + bias; x = z >= 0 ? z : slope * z.   acc and x [rows][channels], the others [channels] */
-void kwsi_prelu_portable(const int16_t *acc, const float *scale, const float *bias, const float *slope, int rows,
-                         int channels, float *x);
-
-/* As kwsi_prelu_portable, with the result added to x: the residual connection. */
-void kwsi_prelu_add_portable(const int16_t *acc, const float *scale, const float *bias, const float *slope, int rows,
-                             int channels, float *x);
-
-/* logits[c] = scale[c] * sum(weight[c] * x) + bias[c].   x [n], weight [classes][n], n a multiple of 16.
- * The sum has sixteen lanes: lane l adds elements l, l + 16, ... in order; then lane l takes in lane l + 8, then + 4,
- * + 2 and + 1. */
-void kwsi_classifier_portable(const float *x, int n, const int8_t *weight, int classes, const float *scale,
-                              const float *bias, float *logits);
+/* sums[c] = sum of weight[c] * x.   x [n], weight [classes][n], n a multiple of 512 */
+typedef void kwsi_classifier_fn(const int16_t *x, int n, const int8_t *weight, int classes, int32_t *sums);
 
 /* One implementation of every operator. */
 typedef struct kwsi_kernels {
-    void (*window)(const int16_t *, const float *, int, float *);
-    void (*spectrum)(float *, int, const float *);
-    void (*mel)(const float *, const uint16_t *, const uint16_t *, const float *, int, float *);
-    void (*conv1)(const float *, int, int, const float *, const float *, uint16_t *);
-    void (*conv2)(const uint16_t *, int, int, const uint16_t *, int16_t *);
-    void (*conv2_bits)(const int16_t *, int, int, const int16_t *, uint32_t, uint64_t *);
-    void (*matmul)(const uint64_t *, const uint64_t *, int, int, int, int16_t *);
-    void (*memory)(const uint64_t *, const uint64_t *, int, int, int16_t *);
-    void (*sign)(const float *, const float *, int, int, uint64_t *);
-    void (*compare)(const int16_t *, const int16_t *, const uint64_t *, int, int, uint64_t *);
-    void (*prelu)(const int16_t *, const float *, const float *, const float *, int, int, float *);
-    void (*prelu_add)(const int16_t *, const float *, const float *, const float *, int, int, float *);
-    void (*classifier)(const float *, int, const int8_t *, int, const float *, const float *, float *);
+    const char *name;
+    kwsi_window_fn *window;
+    kwsi_spectrum_fn *spectrum;
+    kwsi_mel_fn *mel;
+    kwsi_quantize_fn *quantize;
+    kwsi_conv1_fn *conv1;
+    kwsi_conv2_fn *conv2;
+    kwsi_expand_fn *expand;
+    kwsi_project_fn *project;
+    kwsi_memory_fn *memory;
+    kwsi_classifier_fn *classifier;
 } kwsi_kernels_t;
+
+/* The reference. Siblings fall back on it for sizes that they have no path for. */
+kwsi_window_fn kwsi_window_portable;
+kwsi_spectrum_fn kwsi_spectrum_portable;
+kwsi_mel_fn kwsi_mel_portable;
+kwsi_quantize_fn kwsi_quantize_portable;
+kwsi_conv1_fn kwsi_conv1_portable;
+kwsi_conv2_fn kwsi_conv2_portable;
+kwsi_expand_fn kwsi_expand_portable;
+kwsi_project_fn kwsi_project_portable;
+kwsi_memory_fn kwsi_memory_portable;
+kwsi_classifier_fn kwsi_classifier_portable;
 
 /* The fastest set that this processor runs. */
 const kwsi_kernels_t *kwsi_kernels(void);
+
+/* The set of that name, or null where this build or processor has none. */
+const kwsi_kernels_t *kwsi_kernels_named(const char *name);
 
 #endif

@@ -47,7 +47,7 @@ static int is_frontend(const kws_frontend_t *f) {
         return 0;
     }
     for (int i = 0; i < f->n_mels; i++) {
-        if (f->mel_first[i] + f->mel_count[i] > f->n_fft / 2 + 1) {
+        if (f->mel_count[i] % 8 || f->mel_first[i] + f->mel_count[i] > f->n_fft / 2 + 1) {
             return 0;
         }
     }
@@ -64,10 +64,9 @@ static int is_sized(const kws_model_t *model) {
 
 static int has_arrays(const kws_model_t *model) {
     return model->blocks && model->depths && model->class_names && is_array(model->word_threshold) &&
-           is_array(model->conv1_weight) && is_array(model->conv1_bias) && is_array(model->conv2_weight) &&
-           is_array(model->conv2_threshold) && is_array(model->conv2_flip) && is_array(model->linear_weight) &&
-           is_array(model->linear_scale) && is_array(model->linear_bias) && is_array(model->linear_slope) &&
-           is_array(model->class_weight);
+           is_array(model->conv1_weight) && is_array(model->conv1_threshold) && is_array(model->conv2_weight) &&
+           is_array(model->conv2_below) && is_array(model->linear_weight) && is_array(model->linear_scale) &&
+           is_array(model->linear_bias) && is_array(model->linear_slope) && is_array(model->class_weight);
 }
 
 static int has_words(const kws_model_t *model) {
@@ -95,7 +94,7 @@ static int is_pass(const kws_model_t *model, const kws_pass_t *pass) {
     for (int i = 0; i < model->n_blocks; i++) {
         known |= pass->block == &model->blocks[i];
     }
-    return known && is_array(pass->memory_scale) && is_array(pass->memory_bias) && is_array(pass->expand_threshold) &&
+    return known && is_array(pass->memory_scale) && is_array(pass->memory_bias) && is_array(pass->expand_below) &&
            is_array(pass->expand_flip) && is_array(pass->project_scale) && is_array(pass->project_bias);
 }
 

@@ -1,36 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The caller's memory. It is a sequence of sections, each of whose sizes is rounded up to a multiple of 64 bytes, in
- * this order. With C = channels, H = hidden, T = frames / 4, M = n_mels / 4:
+ * this order. With C = channels, H = hidden, T = frames / 4, R = T rounded up to a multiple of 8, M = n_mels / 4, row =
+ * kwsi_row_bytes, column = kwsi_column_words:
  *
  *     section        bytes
- *     struct         320                          (whatever the size of a pointer)
+ *     struct         384                          (whatever the size of a pointer)
  *     pcm_ring       2 * n_fft
- *     frame_ring     4 * frames * n_mels
+ *     newest         4 * n_mels
  *     score_ring     4 * smoothing * n_classes
  *     scores         4 * n_classes
  *     thresholds     4 * n_words
  *     last_event     8 * n_words
  *     armed          n_words
- *     spectrum       4 * n_fft
- *     input          4 * frames * n_mels
- *     conv1_bits     frames * n_mels / 2
- *     linear_input   4 * T * M
- *     acc            2 * T * max(32 * M, C, H)
- *     x              4 * T * C
- *     bits           T * max(C, H) / 8
+ *     padding        row
+ *     spectrum       8 * n_fft
+ *     frame          4 * n_mels
+ *     sums           4 * n_classes
+ *     x              2 * R * C
+ *     bits           2 times R * max(C, H) / 8
+ *     and twice, for the stream's window and for one that stands alone:
+ *     rows           frames * row
+ *     columns        4 * T * column
+ *     linear_input   4 * R * M
  *
  * kws_state_size is their sum. `kws export` computes the same sum for the exported header.
  */
 #include "state.h"
 
-enum { STRUCT_BYTES = 320 };
+enum { STRUCT_BYTES = 384 };
 _Static_assert(sizeof(struct kws_state) <= STRUCT_BYTES, "kws_state outgrew its section");
 _Static_assert(STRUCT_BYTES % KWS_ALIGN == 0, "sections are KWS_ALIGN-aligned");
-
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
 
 /* Where the next section starts: bytes from the start of the memory. */
 typedef struct plan {
@@ -44,28 +44,38 @@ static void *section(plan_t *plan, size_t bytes) {
     return start;
 }
 
+static void lay_out_front(const kws_frontend_t *f, plan_t *plan, kwsi_front_t *front) {
+    size_t frames = (size_t)f->frames, m = (size_t)f->n_mels / 4, steps = (size_t)kwsi_steps(f->frames);
+    front->rows = section(plan, frames * (size_t)kwsi_row_bytes(f->n_mels));
+    front->columns = section(plan, frames * (size_t)kwsi_column_words(f->n_mels));
+    front->linear_input = section(plan, 4 * steps * m);
+}
+
 /* Points the arrays of `state` into plan->memory and returns the size of it all. */
 static size_t lay_out(const kws_model_t *model, plan_t *plan, struct kws_state *state) {
     const kws_frontend_t *f = model->frontend;
-    size_t n_fft = (size_t)f->n_fft, frames = (size_t)f->frames, n_mels = (size_t)f->n_mels;
-    size_t c = (size_t)model->channels, h = (size_t)model->hidden, t = frames / 4, m = n_mels / 4;
+    size_t n_fft = (size_t)f->n_fft, n_mels = (size_t)f->n_mels, steps = (size_t)kwsi_steps(f->frames);
+    size_t c = (size_t)model->channels, h = (size_t)model->hidden;
     size_t classes = (size_t)model->n_classes, words = (size_t)model->n_words;
 
     section(plan, STRUCT_BYTES);
     state->pcm_ring = section(plan, 2 * n_fft);
-    state->frame_ring = section(plan, 4 * frames * n_mels);
+    state->newest = section(plan, 4 * n_mels);
     state->score_ring = section(plan, 4 * (size_t)model->smoothing * classes);
     state->scores = section(plan, 4 * classes);
     state->thresholds = section(plan, 4 * words);
     state->last_event = section(plan, 8 * words);
     state->armed = section(plan, words);
-    state->spectrum = section(plan, 4 * n_fft);
-    state->input = section(plan, 4 * frames * n_mels);
-    state->conv1_bits = section(plan, frames * n_mels / 2);
-    state->linear_input = section(plan, 4 * t * m);
-    state->acc = section(plan, 2 * t * larger(KWS_CONV2_CHANNELS * m, larger(c, h)));
-    state->x = section(plan, 4 * t * c);
-    state->bits = section(plan, t * larger(c, h) / 8);
+    state->padding = section(plan, (size_t)kwsi_row_bytes(f->n_mels));
+    state->spectrum = section(plan, 8 * n_fft);
+    state->frame = section(plan, 4 * n_mels);
+    state->sums = section(plan, 4 * classes);
+    state->x = section(plan, 2 * steps * c);
+    for (int i = 0; i < 2; i++) {
+        state->bits[i] = section(plan, steps * (c > h ? c : h) / 8);
+    }
+    lay_out_front(f, plan, &state->stream);
+    lay_out_front(f, plan, &state->single);
     return plan->used;
 }
 
@@ -92,7 +102,7 @@ kws_status_t kws_init(void *memory, size_t size, const kws_model_t *model, kws_s
 
     kws_state_t *made = memory;
     plan_t plan = {memory, 0};
-    memset(made, 0, sizeof *made);
+    memset(memory, 0, kws_state_size(model));
     made->model = model;
     made->kernels = kwsi_kernels();
     made->depth = &model->depths[0];
@@ -110,12 +120,16 @@ void kws_reset(kws_state_t *state) {
     const kws_model_t *model = state->model;
     const kws_frontend_t *f = model->frontend;
     state->samples = 0;
-    state->pcm_next = state->frame_next = state->score_next = state->score_count = 0;
+    state->pcm_next = state->score_next = state->score_count = 0;
     state->to_frame = f->hop;
     state->to_decision = model->hop_frames;
     memset(state->pcm_ring, 0, sizeof(int16_t) * (size_t)f->n_fft);
-    for (int i = 0; i < f->frames * f->n_mels; i++) {
-        state->frame_ring[i] = KWSI_SILENCE;
+    for (int i = 0; i < f->n_mels; i++) {
+        state->newest[i] = KWSI_SILENCE;
+    }
+    state->stream.first = state->stream.is_filled = 0;
+    for (int i = 0; i < f->frames; i++) {
+        kwsi_keep_frame(state, &state->stream, i, state->newest);
     }
     for (int i = 0; i < model->n_classes; i++) {
         state->scores[i] = 0.0f;
@@ -149,15 +163,23 @@ kws_status_t kws_set_threshold(kws_state_t *state, int word, float threshold) {
     return KWS_OK;
 }
 
+kws_status_t kws_set_isa(kws_state_t *state, const char *name) {
+    const kwsi_kernels_t *kernels = name ? kwsi_kernels_named(name) : NULL;
+    if (!state || !kernels) {
+        return KWS_ERROR_ARGUMENT;
+    }
+    state->kernels = kernels;
+    return KWS_OK;
+}
+
+const char *kws_isa(const kws_state_t *state) {
+    return state ? state->kernels->name : NULL;
+}
+
 const float *kws_scores(const kws_state_t *state) {
     return state ? state->scores : NULL;
 }
 
 const float *kws_last_frame(const kws_state_t *state) {
-    if (!state) {
-        return NULL;
-    }
-    const kws_frontend_t *f = state->model->frontend;
-    int newest = (state->frame_next + f->frames - 1) % f->frames;
-    return state->frame_ring + newest * f->n_mels;
+    return state ? state->newest : NULL;
 }

@@ -7,6 +7,15 @@
 
 #include "kernels.h"
 
+/* What the network's front makes of a window, up to the input of the linear layer. Time T = frames / 4 steps. */
+typedef struct kwsi_front {
+    int8_t *rows;           /* [frames][kwsi_row_bytes] quantized frames, a ring */
+    int32_t first;          /* slot of the ring that holds the window's oldest frame */
+    int32_t is_filled;      /* columns and linear_input are those of an earlier window */
+    uint16_t *columns;      /* [2 T][kwsi_column_words] output of the first convolution */
+    uint64_t *linear_input; /* [T, rounded up to a tile][M / 2] output of the second; zeros beyond T */
+} kwsi_front_t;
+
 struct kws_state {
     const kws_model_t *model;
     const kwsi_kernels_t *kernels;
@@ -15,13 +24,13 @@ struct kws_state {
     /* The stream. Its arrays live as long as the stream does. */
     uint64_t samples;     /* consumed so far */
     int32_t pcm_next;     /* slot of the PCM ring that the next sample takes, and thus its oldest sample */
-    int32_t frame_next;   /* same for the frame ring */
     int32_t score_next;   /* same for the smoothing ring */
     int32_t score_count;  /* slots of the smoothing ring in use */
     int32_t to_frame;     /* samples to go until the next frame, 1..hop */
     int32_t to_decision;  /* frames to go until the next classification, 1..hop_frames */
+    kwsi_front_t stream;  /* of the stream's window */
     int16_t *pcm_ring;    /* [n_fft] */
-    float *frame_ring;    /* [frames][n_mels] dB */
+    float *newest;        /* [n_mels] dB, the last frame */
     float *score_ring;    /* [smoothing][n_classes] probabilities */
     float *scores;        /* [n_classes] smoothed */
     float *thresholds;    /* [n_words] */
@@ -29,16 +38,21 @@ struct kws_state {
     uint8_t *armed;       /* [n_words] */
 
     /* Scratch, free for use by every call. */
-    float *spectrum;        /* [n_fft] */
-    float *input;           /* [frames][n_mels] */
-    uint16_t *conv1_bits;   /* [n_mels / 2][frames / 2] */
-    uint64_t *linear_input; /* [T][M / 2] */
-    int16_t *acc;           /* [T][max(32 M, C, H)] */
-    float *x;               /* [T][C] */
-    uint64_t *bits;         /* [T][max(C, H) / 64] */
+    kwsi_front_t single; /* of a window that stands alone */
+    int8_t *padding;     /* [kwsi_row_bytes] zeros: a row or a column outside the window */
+    float *spectrum;     /* [2 n_fft] */
+    float *frame;        /* [n_mels] dB */
+    int32_t *sums;       /* [n_classes] */
+    int16_t *x;          /* [T / 8][C][8] the residual stream */
+    uint64_t *bits[2];   /* [T, rounded up to a tile][max(C, H) / 64] what one operator leaves for the next */
 };
 
 #define KWSI_NEVER UINT64_MAX
+
+/* Steps in time, rounded up to whole tiles. */
+static inline int kwsi_steps(int frames) {
+    return (frames / 4 + KWSI_TILE - 1) / KWSI_TILE * KWSI_TILE;
+}
 
 /* KWS_OK, or why this engine does not run the model. */
 kws_status_t kwsi_check_model(const kws_model_t *model);
@@ -49,7 +63,17 @@ const kws_depth_t *kwsi_find_depth(const kws_model_t *model, int delta);
 /* One frame in dB, [n_mels], from n_fft samples that lie in two pieces, older first; the second may be empty. */
 void kwsi_frame(kws_state_t *state, const int16_t *older, int n_older, const int16_t *newer, float *frame);
 
-/* The network at the state's depth. features [frames][n_mels] may be state->input itself; trace may be null. */
-void kwsi_network(kws_state_t *state, const float *features, float *logits, int16_t *trace);
+/* Slot `index` of the front's ring takes a frame in dB, [n_mels]. */
+void kwsi_keep_frame(const kws_state_t *state, const kwsi_front_t *front, int index, const float *frame);
+
+/* Brings columns and linear_input up to the window in `rows`. `hop`: frames since the window that they are of, 0 where
+ * that window is none of this one's past. */
+void kwsi_front(kws_state_t *state, kwsi_front_t *front, int hop);
+
+/* Writes the second convolution's accumulators at `trace` and returns what follows. */
+int16_t *kwsi_trace_front(const kws_state_t *state, const kwsi_front_t *front, int16_t *trace);
+
+/* From a front's linear_input to logits at the state's depth; trace may be null. */
+void kwsi_network(kws_state_t *state, const kwsi_front_t *front, float *logits, int16_t *trace);
 
 #endif

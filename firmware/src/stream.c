@@ -18,21 +18,17 @@ static void remember(kws_state_t *s, const int16_t *pcm, int n) {
 
 static void add_frame(kws_state_t *s) {
     const kws_frontend_t *f = s->model->frontend;
-    float *frame = s->frame_ring + s->frame_next * f->n_mels;
-    kwsi_frame(s, s->pcm_ring + s->pcm_next, f->n_fft - s->pcm_next, s->pcm_ring, frame);
-    s->frame_next = (s->frame_next + 1) % f->frames;
+    kwsi_frame(s, s->pcm_ring + s->pcm_next, f->n_fft - s->pcm_next, s->pcm_ring, s->newest);
+    kwsi_keep_frame(s, &s->stream, s->stream.first, s->newest);
+    s->stream.first = (s->stream.first + 1) % f->frames;
 }
 
 /* The network over the last `frames` frames; its probabilities enter the smoothing ring. */
 static void classify(kws_state_t *s) {
     const kws_model_t *model = s->model;
-    size_t n_mels = (size_t)model->frontend->n_mels;
-    size_t newer = (size_t)s->frame_next * n_mels, older = (size_t)model->frontend->frames * n_mels - newer;
-    memcpy(s->input, s->frame_ring + newer, sizeof(float) * older);
-    memcpy(s->input + older, s->frame_ring, sizeof(float) * newer);
-
     float *slot = s->score_ring + s->score_next * model->n_classes;
-    kwsi_network(s, s->input, slot, NULL);
+    kwsi_front(s, &s->stream, model->hop_frames);
+    kwsi_network(s, &s->stream, slot, NULL);
     kws_softmax(slot, model->n_classes, slot);
     s->score_next = (s->score_next + 1) % model->smoothing;
     if (s->score_count < model->smoothing) {

@@ -54,6 +54,7 @@ def show(facts: dict[str, Any], console: Console) -> None:
         ),
         ("network", f"{facts['n_blocks']} blocks, {facts['channels']} channels, {facts['hidden']} hidden"),
         ("binary weights", f"{facts['weight_bits']:,} bits"),
+        ("residual stream", f"16 bits, {facts['stream_bits']} of them behind the point"),
         (
             "stream",
             f"classifies every {1000 * facts['hop_seconds']:g} ms, averages {facts['smoothing']}, "
@@ -95,11 +96,11 @@ def _macs_table(facts: dict[str, Any]) -> Any:
     depths = facts["depths"]
     for delta in depths:
         table.add_column(f"depth {delta}", justify="right")
-    for kind in ("binary", "float"):
+    for kind in ("binary", "8-bit"):
         for part in next(iter(depths.values()))["macs"][kind]:
             table.add_row(f"{part} ({kind})", *(f"{depth['macs'][kind][part]:,}" for depth in depths.values()))
         table.add_section()
-    for kind in ("binary", "float"):
+    for kind in ("binary", "8-bit"):
         table.add_row(f"all {kind}", *(f"{sum(depth['macs'][kind].values()):,}" for depth in depths.values()))
     totals = [sum(sum(parts.values()) for parts in depth["macs"].values()) for depth in depths.values()]
     table.add_row("total", *(f"{total:,}" for total in totals))

@@ -15,6 +15,7 @@ to use several cores, give every thread its own. The lock of Python itself is re
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,12 @@ from numpy.typing import NDArray
 from kws.engine import library, structs
 from kws.errors import KwsError
 from kws.model.folded import FoldedModel
+
+ISA_VARIABLE = "KWS_ISA"
+"""Environment variable: which implementation of the operators runs, where the code names none."""
+
+ISAS = ("portable", "neon", "avx2", "avx512")
+"""Every name that some build has."""
 
 FEED_SAMPLES = 65536
 """Samples passed to C at once; bounds the event buffer of a long feed."""
@@ -59,7 +66,7 @@ class Event:
 class _State:
     """A kws_state_t, the memory behind it, and a lock around its use."""
 
-    def __init__(self, view: structs.ModelView, model: FoldedModel) -> None:
+    def __init__(self, view: structs.ModelView, model: FoldedModel, isa: str | None) -> None:
         self.view = view
         self.model = model
         self.c = library.load()
@@ -71,6 +78,20 @@ class _State:
         self.pointer = ctypes.c_void_p()
         address = ctypes.c_void_p(self._memory.ctypes.data)
         self.check(self.c.kws_init(address, size, view.struct, self.pointer))
+        if isa is not None:
+            self._set_isa(isa)
+
+    def _set_isa(self, name: str) -> None:
+        if self.c.kws_set_isa(self.pointer, name.encode()) < 0:
+            known = ", ".join(isa for isa in ISAS if self.c.kws_set_isa(self.pointer, isa.encode()) == 0)
+            raise KwsError(
+                f"This engine and processor have no '{name}'; choose one of {known}, or none for the fastest."
+            )
+
+    @property
+    def isa(self) -> str:
+        name: bytes = self.c.kws_isa(self.pointer)
+        return name.decode()
 
     def check(self, status: int) -> int:
         if status < 0:
@@ -94,13 +115,19 @@ class Engine:
         deltas: depths, deepest first.
         preset: features.
         window_samples: samples that one window spans.
+        isa: implementation of the operators that runs, one of ``ISAS``.
     """
 
-    def __init__(self, model: FoldedModel) -> None:
+    def __init__(self, model: FoldedModel, isa: str | None = None) -> None:
         """Packs ``model`` for the engine.
 
+        Args:
+            model: to run.
+            isa: which implementation of the operators runs, one of ``ISAS``; all give the same bits. None takes the
+                one that the environment variable KWS_ISA names, else the fastest.
+
         Raises:
-            KwsError: an invalid model, or no engine library.
+            KwsError: an invalid model, no engine library, or one that has no such implementation for this processor.
         """
         model.validate()
         self.model = model
@@ -110,7 +137,8 @@ class Engine:
         self.preset = model.preset
         self.window_samples = model.preset.window_samples
         self._view = structs.ModelView(model)
-        self._state = _State(self._view, model)
+        self._state = _State(self._view, model, isa or os.environ.get(ISA_VARIABLE) or None)
+        self.isa = self._state.isa
 
     def features(self, pcm: NDArray[np.int16]) -> NDArray[np.float32]:
         """Log-mel map of one window.
@@ -144,7 +172,7 @@ class Engine:
         """``network``, and every integer accumulator in the order in which it is computed.
 
         Returns:
-            Logits, float32 [n_classes], and int16 accumulators, flat: convolution [M, T, 32], linear [T, C], then per
+            Logits, float32 [n_classes], and int16 accumulators, flat: convolution [T, M, 32], linear [T, C], then per
             pass memory [T, C], expansion [T, H], projection [T, C].
         """
         frames_first = self._frames_first(features)
@@ -201,7 +229,7 @@ class Stream:
             KwsError: the model has no such depth or word, or a threshold is not a number of at least 0.
         """
         self._engine = engine
-        self._state = _State(engine._view, engine.model)
+        self._state = _State(engine._view, engine.model, engine.isa)
         self._events = (structs.Event * (FEED_SAMPLES // structs.SAMPLES_PER_EVENT + 1))()
         self.set_depth(delta)
         for word, threshold in (thresholds or {}).items():

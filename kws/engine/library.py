@@ -37,6 +37,8 @@ PROTOTYPES: dict[str, tuple[object, list[object]]] = {
     "kws_softmax": (None, [_floats, c_int, _floats]),
     "kws_set_depth": (_status, [_state, c_int]),
     "kws_set_threshold": (_status, [_state, c_int, c_float]),
+    "kws_set_isa": (_status, [_state, c_char_p]),
+    "kws_isa": (c_char_p, [_state]),
     "kws_scores": (_floats, [_state]),
     "kws_last_frame": (_floats, [_state]),
     "kws_abi_sizeof": (c_size_t, [c_char_p]),

@@ -46,10 +46,10 @@ class Block(Structure):
         ("memory_weight", POINTER(c_uint64)),
         ("expand_weight", POINTER(c_uint64)),
         ("project_weight", POINTER(c_uint64)),
-        ("memory_input", POINTER(c_float)),
-        ("memory_slope", POINTER(c_float)),
-        ("expand_input", POINTER(c_float)),
-        ("project_slope", POINTER(c_float)),
+        ("memory_input", POINTER(c_int16)),
+        ("memory_slope", POINTER(c_int16)),
+        ("expand_input", POINTER(c_int16)),
+        ("project_slope", POINTER(c_int16)),
     ]
 
 
@@ -58,12 +58,12 @@ class Pass(Structure):
 
     _fields_ = [
         ("block", POINTER(Block)),
-        ("memory_scale", POINTER(c_float)),
-        ("memory_bias", POINTER(c_float)),
-        ("expand_threshold", POINTER(c_int16)),
+        ("memory_scale", POINTER(c_int16)),
+        ("memory_bias", POINTER(c_int16)),
+        ("expand_below", POINTER(c_int16)),
         ("expand_flip", POINTER(c_uint64)),
-        ("project_scale", POINTER(c_float)),
-        ("project_bias", POINTER(c_float)),
+        ("project_scale", POINTER(c_int16)),
+        ("project_bias", POINTER(c_int16)),
     ]
 
 
@@ -98,15 +98,14 @@ class Model(Structure):
         ("depths", POINTER(Depth)),
         ("class_names", POINTER(c_char_p)),
         ("word_threshold", POINTER(c_float)),
-        ("conv1_weight", POINTER(c_float)),
-        ("conv1_bias", POINTER(c_float)),
+        ("conv1_weight", POINTER(c_int8)),
+        ("conv1_threshold", POINTER(c_int16)),
         ("conv2_weight", POINTER(c_uint16)),
-        ("conv2_threshold", POINTER(c_int16)),
-        ("conv2_flip", POINTER(c_uint32)),
+        ("conv2_below", POINTER(c_int16)),
         ("linear_weight", POINTER(c_uint64)),
-        ("linear_scale", POINTER(c_float)),
-        ("linear_bias", POINTER(c_float)),
-        ("linear_slope", POINTER(c_float)),
+        ("linear_scale", POINTER(c_int16)),
+        ("linear_bias", POINTER(c_int16)),
+        ("linear_slope", POINTER(c_int16)),
         ("class_weight", POINTER(c_int8)),
     ]
 
@@ -160,7 +159,7 @@ class ModelView:
             n_mels=preset.n_mels,
             frames=preset.frames,
             offset=preset.offset,
-            scale=preset.scale,
+            scale=preset.steps_per_db,
         )
         _point(self._frontend, self._tables, "")
         self._blocks = (Block * len(model.blocks))()

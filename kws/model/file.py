@@ -24,14 +24,14 @@ from kws.model.folded import MAX_BLOCKS, MAX_CLASSES, FoldedModel
 from kws.model.pack import ALIGN, ENGINE_VERSION, Shapes, Slot, packed_arrays, padded, slots, unpack
 
 MAGIC = b"KWSMODEL"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_BYTES = 64 * 2**20
 """Larger files are refused unread; a model for a thousand classes takes about 1 MB."""
 
 _HEAD = struct.Struct("<8sIIQ")  # magic, format version, engine version, bytes of JSON
 _HASH_BYTES = 32
 _SETTINGS = ("name", "class_names", "n_words", "channels", "hidden", "hop_frames", "smoothing", "refractory")
-_NOTES = ("checkpoint_sha256", "provenance")
+_NOTES = ("stream_bits", "checkpoint_sha256", "provenance")
 
 
 def save(model: FoldedModel, path: str | Path) -> None:
@@ -94,15 +94,11 @@ def from_bytes(data: bytes, name: str) -> FoldedModel:
         fault = "is empty" if not data else "is not a kws model"
         raise KwsError(f"{name}: {fault}; give a .kws file that `kws train` wrote.")
     _, format_version, engine_version, text_bytes = _HEAD.unpack_from(data)
-    if format_version != FORMAT_VERSION:
+    if (format_version, engine_version) != (FORMAT_VERSION, ENGINE_VERSION):
         raise KwsError(
-            f"{name}: has format version {format_version} but this kws reads {FORMAT_VERSION}; "
-            "export it again from its training run, or install the kws that wrote it."
-        )
-    if engine_version != ENGINE_VERSION:
-        raise KwsError(
-            f"{name}: is for engine version {engine_version} but this kws has {ENGINE_VERSION}; "
-            "export it again from its training run, or install the kws that wrote it."
+            f"{name}: was made for engine {engine_version} (file format {format_version}) but this kws has engine "
+            f"{ENGINE_VERSION} (file format {FORMAT_VERSION}); train it again with `kws train`, or use the kws that "
+            "wrote it."
         )
     body = memoryview(data)[:-_HASH_BYTES]
     if hashlib.sha256(body).digest() != data[-_HASH_BYTES:]:

@@ -1,28 +1,45 @@
 """Folding: a trained network's arrays become a ``FoldedModel``.
 
-The one place where batch norms, weight scales and PReLUs turn into the smallest exact form: an affine map where the
-value is needed, a threshold on the integer accumulator where only its sign is. Input is a plain dict of numpy arrays
-under the names of ``kws_training.networks.BiFSMN``'s state; nothing here needs torch.
+The one place where batch norms, weight scales and PReLUs turn into the integers that the engine computes with: a
+threshold on the count of differing inputs where only a sign is needed, which is exact, and fixed-point numbers where
+the value counts, each rounded once. Input is a plain dict of numpy arrays under the names of
+``kws_training.networks.BiFSMN``'s state; nothing here needs torch.
 
 Everything is computed in float64 and rounded once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kws.errors import KwsError
-from kws.features import Preset
-from kws.model.folded import CONV1_CHANNELS, CONV2_CHANNELS, KERNEL, FoldedBlock, FoldedDepth, FoldedModel, FoldedPass
+from kws.features import INPUT_STEPS, Preset
+from kws.model.folded import (
+    CLASS_SUM,
+    CONV1_CHANNELS,
+    CONV1_HALF,
+    CONV1_ROUNDED,
+    CONV2_CHANNELS,
+    INT16_MAX,
+    KERNEL,
+    FoldedBlock,
+    FoldedDepth,
+    FoldedModel,
+    FoldedPass,
+)
 
 BATCH_NORM_EPSILON = 1e-5
-INT16 = np.iinfo(np.int16)
+
+MAX_STREAM_BITS, MIN_STREAM_BITS = 9, 4
+"""Fraction bits of the residual stream: as many as its layers' numbers leave room for."""
 
 Array = NDArray[np.float64]
+Int16Array = NDArray[np.int16]
 State = Mapping[str, NDArray[Any]]
 
 
@@ -44,27 +61,150 @@ def affine(state: State, norm: str, scale: Array | float = 1.0) -> tuple[Array, 
     return gain * scale, bias
 
 
-def threshold(gain: Array, bias: Array, limit: int) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-    """``gain * acc + bias >= 0`` for integers ``|acc| <= limit`` as ``(acc >= threshold) ^ flip``.
+# --- where only a sign is needed -------------------------------------------------------------------------------------
+
+
+def below(gain: Array, bias: Array, inputs: int) -> tuple[Int16Array, NDArray[np.bool_]]:
+    """``gain * (inputs - 2 d) + bias >= 0`` for every count ``d`` in 0..inputs as ``(d < below) ^ flip``.
 
     Args:
         gain, bias: float64 [channels].
-        limit: largest magnitude of an accumulator, below 32767.
+        inputs: of the layer, below 32767.
 
     Returns:
-        int16 thresholds and bool flips, [channels]; exact for every accumulator in range.
+        int16 limits in 0..inputs + 1 and bool flips, [channels].
     """
-    safe = np.where(gain == 0.0, 1.0, gain)
-    edge = -bias / safe
-    rising = np.ceil(edge)
-    falling = np.floor(edge) + 1.0
-    constant = np.where(bias >= 0.0, -limit, limit + 1)
-    value = np.where(gain > 0.0, rising, np.where(gain < 0.0, falling, constant))
-    return np.clip(value, -limit, limit + 1).astype(np.int16), gain < 0.0
+    edge = -bias / np.where(gain == 0.0, 1.0, gain)
+    # The least accumulator, inputs - 2 d, that is at or above the edge; of a falling map, the least beyond it.
+    least = np.where(gain > 0.0, np.ceil(edge), np.floor(edge) + 1.0)
+    least = np.where(gain == 0.0, np.where(bias >= 0.0, -inputs, inputs + 1), least)
+    least = np.clip(least, -inputs, inputs + 1).astype(np.int64)
+    return ((inputs - least) // 2 + 1).astype(np.int16), gain < 0.0
 
 
-def _f32(values: NDArray[Any]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(values, dtype=np.float32)
+def conv1_step(weight: NDArray[Any]) -> Array:
+    """Quantization step of each output of the first convolution, float64 [16]; ``weight``: [16, 25], tap 5 time + mel.
+
+    As fine as 8 bits and two halves' 16-bit sums allow: rounding adds at most 1/2 a tap.
+    """
+    magnitude = np.abs(weight.astype(np.float64))
+    halves = np.maximum(magnitude[:, :CONV1_HALF].sum(1), magnitude[:, CONV1_HALF:].sum(1))
+    return np.maximum(np.maximum(magnitude.max(1) / 127.0, halves / CONV1_ROUNDED), 1e-12)
+
+
+def _conv1(state: State) -> tuple[NDArray[np.int8], Int16Array]:
+    """Weights [25, 16] and thresholds [16] of ``sum >= threshold``. A falling gain turns the weights round."""
+    gain, bias = affine(state, "conv1_norm")
+    weight = state["conv1.weight"].astype(np.float64)[:, 0].transpose(0, 2, 1).reshape(CONV1_CHANNELS, -1)
+    step = conv1_step(weight)
+    constant = np.where(bias >= 0.0, -np.inf, np.inf)
+
+    def edge(step: Array) -> Array:
+        unit = np.abs(gain) * step / INPUT_STEPS
+        return np.where(unit > 0.0, -bias / np.where(unit > 0.0, unit, 1.0), constant)
+
+    # Sums reach 2 * 255 * 128: the rare threshold beyond 16 bits is met by weights of half the resolution.
+    step = np.where(np.abs(edge(step)) > INT16_MAX, 2.0 * step, step)
+    whole = np.rint(weight / step[:, None]) * np.sign(gain)[:, None]
+    limit, reach = edge(step), 128.0 * np.abs(whole).sum(1)
+    never, always = limit > reach, limit <= -reach
+    whole[never | always] = 0.0
+    limit = np.where(never, 1.0, np.where(always, 0.0, np.ceil(limit)))
+    return np.ascontiguousarray(whole.T).astype(np.int8), limit.astype(np.int16)
+
+
+def _conv2(state: State) -> tuple[NDArray[np.int8], Int16Array]:
+    """Weights [32, 25, 16] and limits [32] of ``d < below``. A falling gain turns the weights round."""
+    latent = state["conv2.weight"]
+    gain, bias = affine(state, "conv2_norm", channel_scale(latent))
+    weight = np.where(gain < 0.0, -1, 1)[:, None, None, None] * signs(latent)
+    limit, _ = below(np.abs(gain), bias, latent[0].size)
+    weight = weight.transpose(0, 3, 2, 1).reshape(CONV2_CHANNELS, KERNEL * KERNEL, CONV1_CHANNELS)
+    return np.ascontiguousarray(weight, np.int8), limit
+
+
+# --- where the value counts ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class StreamLayer:
+    """A binary layer that adds to the residual stream: ``bias + scale * (inputs - 2 d)`` in real numbers.
+
+    Attributes:
+        name: for messages.
+        scale, bias: float64 [C].
+        inputs: of every output.
+    """
+
+    name: str
+    scale: Array
+    bias: Array
+    inputs: int
+
+    def integers(self, bits: int) -> tuple[Array, Array, Array]:
+        """Whole numbers of the engine's form in units of ``2 ** -bits``: ``value(d) = bias - mulr(d << shift, scale)``.
+
+        Returns:
+            scale, bias and, for the range check alone, the value where every input differs; each [C].
+        """
+        shift, unit = 15 - (self.inputs - 1).bit_length(), 2.0**bits
+        reach = self.inputs * self.scale
+        scale = np.rint(2.0 * self.scale * unit * 2.0 ** (15 - shift))
+        return scale, np.rint((self.bias + reach) * unit), np.rint((self.bias - reach) * unit)
+
+    def fits(self, bits: int) -> bool:
+        """Whether every number fits 16 bits, and every value of the layer."""
+        return all(np.abs(numbers).max() <= INT16_MAX for numbers in self.integers(bits))
+
+    def packed(self, bits: int) -> tuple[Int16Array, Int16Array]:
+        """Scale and bias of the engine, int16 [C]."""
+        scale, bias, _ = self.integers(bits)
+        return scale.astype(np.int16), bias.astype(np.int16)
+
+
+def stream_bits(layers: Sequence[StreamLayer]) -> int:
+    """Fraction bits of a residual stream that ``layers`` add to: the most that all of their numbers leave room for.
+
+    Raises:
+        KwsError: a layer whose values are out of all proportion.
+    """
+    for bits in range(MAX_STREAM_BITS, MIN_STREAM_BITS - 1, -1):
+        if all(layer.fits(bits) for layer in layers):
+            return bits
+    name = next(layer.name for layer in layers if not layer.fits(MIN_STREAM_BITS))
+    raise KwsError(
+        f"{name} gives values beyond {INT16_MAX >> MIN_STREAM_BITS}, more than the engine's 16 bits hold; "
+        "train again, at a lower rate."
+    )
+
+
+def _slopes(state: State, name: str) -> Int16Array:
+    """PReLU slopes in 1/32768."""
+    slope = state[name].astype(np.float64)
+    if np.abs(slope).max() > 1.0 + 1e-3:
+        raise KwsError(
+            f"{name} holds a slope of {slope[np.abs(slope).argmax()]:.3g}, and the engine's lie in -1..1; "
+            "train again with this kws, which keeps them there."
+        )
+    return np.clip(np.rint(slope * 2.0**15), -INT16_MAX, INT16_MAX).astype(np.int16)
+
+
+def _thresholds(values: NDArray[Any], bits: int) -> Int16Array:
+    """``x >= value`` for integers x in units of ``2 ** -bits``; a value out of their reach becomes the nearest."""
+    return np.clip(np.ceil(values.astype(np.float64) * 2.0**bits), -INT16_MAX - 1, INT16_MAX).astype(np.int16)
+
+
+def class_step(weight: NDArray[Any]) -> Array:
+    """Quantization step of each class's weights, float64 [n_classes]; ``weight``: [n_classes, inputs].
+
+    As fine as 8 bits and a 32-bit sum allow: rounding adds at most 1/2 a weight.
+    """
+    magnitude = np.abs(weight.astype(np.float64))
+    most = CLASS_SUM - weight.shape[1] / 2
+    return np.maximum(np.maximum(magnitude.max(1) / 127.0, magnitude.sum(1) / most), 1e-12)
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
 
 
 def _require_positive(state: State, name: str) -> None:
@@ -75,34 +215,41 @@ def _require_positive(state: State, name: str) -> None:
         )
 
 
-def _block(state: State, at: str) -> FoldedBlock:
+def _stream_layer(state: State, at: str, delta: int) -> StreamLayer:
+    """The layer ``at`` ("linear", "blocks.0.memory" or "blocks.0.project") with its batch norm of depth ``delta``."""
+    weight = state[f"{at}.weight"]
+    scale, bias = affine(state, f"{at}_norm.norms.{delta}", channel_scale(weight))
+    return StreamLayer(f"{at}_norm.norms.{delta}", scale, bias, weight.shape[1])
+
+
+def _block(state: State, at: str, bits: int) -> FoldedBlock:
     return FoldedBlock(
         memory_weight=np.ascontiguousarray(signs(state[f"{at}.memory.weight"]).T),
         expand_weight=signs(state[f"{at}.expand.weight"]),
         project_weight=signs(state[f"{at}.project.weight"]),
-        memory_input=_f32(state[f"{at}.memory_input"]),
-        memory_slope=_f32(state[f"{at}.memory_prelu.slope"]),
-        expand_input=_f32(state[f"{at}.expand_input"]),
-        project_slope=_f32(state[f"{at}.project_prelu.slope"]),
+        memory_input=_thresholds(state[f"{at}.memory_input"], bits),
+        memory_slope=_slopes(state, f"{at}.memory_prelu.slope"),
+        expand_input=_thresholds(state[f"{at}.expand_input"], bits),
+        project_slope=_slopes(state, f"{at}.project_prelu.slope"),
     )
 
 
-def _pass(state: State, index: int, delta: int) -> FoldedPass:
+def _pass(state: State, index: int, delta: int, bits: int) -> FoldedPass:
     at = f"blocks.{index}"
     _require_positive(state, f"{at}.expand_prelu.slope")
     expand = state[f"{at}.expand.weight"]
-    memory = affine(state, f"{at}.memory_norm.norms.{delta}", channel_scale(state[f"{at}.memory.weight"]))
-    project = affine(state, f"{at}.project_norm.norms.{delta}", channel_scale(state[f"{at}.project.weight"]))
     hidden = affine(state, f"{at}.expand_norm.norms.{delta}", channel_scale(expand))
-    limit, flip = threshold(*hidden, limit=expand.shape[1])
+    limit, flip = below(*hidden, inputs=expand.shape[1])
+    memory = _stream_layer(state, f"{at}.memory", delta).packed(bits)
+    project = _stream_layer(state, f"{at}.project", delta).packed(bits)
     return FoldedPass(
         block=index,
-        memory_scale=_f32(memory[0]),
-        memory_bias=_f32(memory[1]),
-        expand_threshold=limit,
+        memory_scale=memory[0],
+        memory_bias=memory[1],
+        expand_below=limit,
         expand_flip=flip,
-        project_scale=_f32(project[0]),
-        project_bias=_f32(project[1]),
+        project_scale=project[0],
+        project_bias=project[1],
     )
 
 
@@ -132,24 +279,28 @@ def fold(
         provenance: notes that travel with the model.
 
     Raises:
-        KwsError: a slope or a shape that the engine has no exact form for.
+        KwsError: a slope, a value or a shape that the engine has no form for.
     """
     channels, hidden = state["linear.weight"].shape[0], state["blocks.0.expand.weight"].shape[0]
     n_blocks = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("blocks."))
     _require_positive(state, "conv1_prelu.weight")
     _require_positive(state, "conv2_prelu.weight")
 
-    conv1_gain, conv1_bias = affine(state, "conv1_norm")
-    conv1 = state["conv1.weight"].astype(np.float64)[:, 0] * conv1_gain[:, None, None]
+    runs = {delta: range(delta - 1, n_blocks, delta) for delta in deltas}
+    linear = _stream_layer(state, "linear", 1)
+    branches = [
+        _stream_layer(state, f"blocks.{index}.{branch}", delta)
+        for delta, indices in runs.items()
+        for index in indices
+        for branch in ("memory", "project")
+    ]
+    bits = stream_bits([linear, *branches])
 
-    conv2 = state["conv2.weight"]
-    conv2_affine = affine(state, "conv2_norm", channel_scale(conv2))
-    conv2_threshold, conv2_flip = threshold(*conv2_affine, limit=conv2[0].size)
-
-    linear = affine(state, "linear_norm.norms.1", channel_scale(state["linear.weight"]))
-
-    classifier = state["classifier.weight"].astype(np.float32)
-    class_scale = np.maximum(np.abs(classifier).max(1), np.float32(1e-12)) / np.float32(127.0)
+    conv1_weight, conv1_threshold = _conv1(state)
+    conv2_weight, conv2_below = _conv2(state)
+    linear_scale, linear_bias = linear.packed(bits)
+    classifier = state["classifier.weight"].astype(np.float64)
+    step = class_step(classifier)
     model = FoldedModel(
         name=name,
         preset=preset,
@@ -157,29 +308,27 @@ def fold(
         n_words=n_words,
         channels=channels,
         hidden=hidden,
-        blocks=[_block(state, f"blocks.{index}") for index in range(n_blocks)],
+        blocks=[_block(state, f"blocks.{index}", bits) for index in range(n_blocks)],
         depths=[
             FoldedDepth(
                 delta=delta,
-                passes=[_pass(state, index, delta) for index in range(delta - 1, n_blocks, delta)],
-                class_scale=_f32(class_scale.astype(np.float64) * state[f"class_gain.{delta}"]),
-                class_bias=_f32(state[f"class_bias.{delta}"]),
+                passes=[_pass(state, index, delta, bits) for index in indices],
+                class_scale=(step * 2.0**-bits * state[f"class_gain.{delta}"]).astype(np.float32),
+                class_bias=state[f"class_bias.{delta}"].astype(np.float32),
             )
-            for delta in deltas
+            for delta, indices in runs.items()
         ],
-        conv1_weight=_f32(conv1.reshape(CONV1_CHANNELS, KERNEL * KERNEL).T),
-        conv1_bias=_f32(conv1_bias),
-        conv2_weight=np.ascontiguousarray(
-            signs(conv2).reshape(CONV2_CHANNELS, CONV1_CHANNELS, KERNEL * KERNEL).transpose(0, 2, 1)
-        ),
-        conv2_threshold=conv2_threshold,
-        conv2_flip=conv2_flip,
+        conv1_weight=conv1_weight,
+        conv1_threshold=conv1_threshold,
+        conv2_weight=conv2_weight,
+        conv2_below=conv2_below,
         linear_weight=signs(state["linear.weight"]),
-        linear_scale=_f32(linear[0]),
-        linear_bias=_f32(linear[1]),
-        linear_slope=_f32(state["linear_prelu.slope"]),
-        class_weight=np.rint(classifier / class_scale[:, None]).clip(-127, 127).astype(np.int8),
+        linear_scale=linear_scale,
+        linear_bias=linear_bias,
+        linear_slope=_slopes(state, "linear_prelu.slope"),
+        class_weight=np.rint(classifier / step[:, None]).astype(np.int8).reshape(len(step), -1, channels),
         word_threshold=np.full(n_words, word_threshold, np.float32),
+        stream_bits=bits,
         checkpoint_sha256=checkpoint_sha256,
         provenance=provenance or {},
     )

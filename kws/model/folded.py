@@ -4,7 +4,10 @@ This is the meeting point of the weights' river: training folds a checkpoint int
 file, the C header and the C engine all start from it. It knows nothing of either side. Arrays are plain numpy, one
 number an element; binary weights are int8 arrays of +1 and -1 ("pm1" below).
 
-Letters: C channels, H hidden channels, T = frames / 4 time steps, M = n_mels / 4 mel steps.
+Letters: C channels, H hidden channels, T = frames / 4 time steps, M = n_mels / 4 mel steps; d, how many inputs of a
+binary layer differ from its weights. The residual stream x is int16 in units of ``2 ** -stream_bits``. kws.h has the
+arithmetic: ``value(d) = bias - mulr(d << shift, scale)``, slopes in 1/32768. Taps of the convolutions are numbered
+``5 * time + mel``.
 """
 
 from __future__ import annotations
@@ -24,12 +27,23 @@ KERNEL = 5
 """Taps of the convolutions, per side, and of the depthwise memory (KWS_KERNEL)."""
 CONV1_CHANNELS = 16
 CONV2_CHANNELS = 32
+TILE = 8
+"""Steps in time that the engine computes side by side."""
+
+CONV1_HALF, CONV1_HALF_SUM = 13, 255
+"""The first convolution's sum over the first 13 taps, and over the other 12, fits 16 bits each: 255 * 128 < 2**15."""
+CONV1_ROUNDED = 246
+"""Most that half a filter's weights may add up to before they are rounded, each by 1/2 at most: 246 + 13 / 2 < 255."""
+CLASS_SUM = 65535
+"""Most that a class's weights may add up to in magnitude: its sum fits 32 bits, 65535 * 2**15 < 2**31."""
 
 # What the engine's shapes are limited to; kws.h states the same.
 MAX_CHANNELS, MAX_HIDDEN, MAX_SMOOTHING = 256, 512, 16
 MIN_FFT, MAX_FFT, MIN_HOP = 64, 4096, 64
 # Generous limits that keep a hostile file from asking for absurd amounts of work or memory.
 MAX_BLOCKS, MAX_CLASSES, MAX_NAME, MAX_MELS, MAX_FRAMES = 64, 1024, 100, 256, 1024
+
+INT16_MAX = 32767
 
 FloatArray = NDArray[np.float32]
 SignArray = NDArray[np.int8]
@@ -44,19 +58,19 @@ class FoldedBlock:
         memory_weight: pm1 [5, C], depthwise taps, oldest frame first.
         expand_weight: pm1 [H, C].
         project_weight: pm1 [C, H].
-        memory_input: float32 [C], ``x >= memory_input`` feeds the memory.
-        memory_slope: float32 [C], PReLU slope for negative values.
-        expand_input: float32 [C], ``m >= expand_input`` feeds the expansion.
-        project_slope: float32 [C].
+        memory_input: int16 [C], ``x >= memory_input`` feeds the memory.
+        memory_slope: int16 [C], PReLU slope for negative values.
+        expand_input: int16 [C], ``x >= expand_input`` feeds the expansion.
+        project_slope: int16 [C].
     """
 
     memory_weight: SignArray
     expand_weight: SignArray
     project_weight: SignArray
-    memory_input: FloatArray
-    memory_slope: FloatArray
-    expand_input: FloatArray
-    project_slope: FloatArray
+    memory_input: NDArray[np.int16]
+    memory_slope: NDArray[np.int16]
+    expand_input: NDArray[np.int16]
+    project_slope: NDArray[np.int16]
 
 
 @dataclass(eq=False)
@@ -65,19 +79,19 @@ class FoldedPass:
 
     Attributes:
         block: index into ``FoldedModel.blocks``.
-        memory_scale, memory_bias: float32 [C].
-        expand_threshold: int16 [H]; ``bit = (acc >= threshold) ^ flip``.
+        memory_scale, memory_bias: int16 [C].
+        expand_below: int16 [H]; ``bit = (d < below) ^ flip``.
         expand_flip: bool [H].
-        project_scale, project_bias: float32 [C].
+        project_scale, project_bias: int16 [C].
     """
 
     block: int
-    memory_scale: FloatArray
-    memory_bias: FloatArray
-    expand_threshold: NDArray[np.int16]
+    memory_scale: NDArray[np.int16]
+    memory_bias: NDArray[np.int16]
+    expand_below: NDArray[np.int16]
     expand_flip: NDArray[np.bool_]
-    project_scale: FloatArray
-    project_bias: FloatArray
+    project_scale: NDArray[np.int16]
+    project_bias: NDArray[np.int16]
 
 
 @dataclass(eq=False)
@@ -87,7 +101,7 @@ class FoldedDepth:
     Attributes:
         delta: 1 runs every block, 2 every second, 4 every fourth.
         passes: in order, block indices ascending.
-        class_scale, class_bias: float32 [n_classes]; ``logit = scale * sum(class_weight * y) + bias``.
+        class_scale, class_bias: float32 [n_classes]; ``logit = scale * sum(class_weight * x) + bias``.
     """
 
     delta: int
@@ -109,18 +123,18 @@ class FoldedModel:
         hidden: H, a multiple of 64 up to 512.
         blocks: in order.
         depths: deepest (smallest delta) first.
-        conv1_weight: float32 [25, 16], tap = 5 * mel + time.
-        conv1_bias: float32 [16].
+        conv1_weight: int8 [25, 16].
+        conv1_threshold: int16 [16]; ``bit = (sum >= threshold)``.
         conv2_weight: pm1 [32, 25, 16].
-        conv2_threshold: int16 [32].
-        conv2_flip: bool [32].
+        conv2_below: int16 [32]; ``bit = (d < below)``.
         linear_weight: pm1 [C, 32 * M], input 32 * mel + channel.
-        linear_scale, linear_bias, linear_slope: float32 [C].
-        class_weight: int8 [n_classes, T * C], input C * t + c.
+        linear_scale, linear_bias, linear_slope: int16 [C].
+        class_weight: int8 [n_classes, T, C].
         word_threshold: float32 [n_words], smoothed score that makes an event, >= 0; above 1 never fires.
         hop_frames: frames between classifications of a stream, 1 up to the window's frames.
         smoothing: classifications averaged, 1..16.
         refractory: samples after an event of a word in which that word cannot fire again.
+        stream_bits: fraction bits of the residual stream; for people, the engine needs no unit.
         checkpoint_sha256: hex digest of the training checkpoint, or "".
         provenance: JSON-able notes: data, recipe, figures.
     """
@@ -133,20 +147,20 @@ class FoldedModel:
     hidden: int
     blocks: list[FoldedBlock]
     depths: list[FoldedDepth]
-    conv1_weight: FloatArray
-    conv1_bias: FloatArray
+    conv1_weight: NDArray[np.int8]
+    conv1_threshold: NDArray[np.int16]
     conv2_weight: SignArray
-    conv2_threshold: NDArray[np.int16]
-    conv2_flip: NDArray[np.bool_]
+    conv2_below: NDArray[np.int16]
     linear_weight: SignArray
-    linear_scale: FloatArray
-    linear_bias: FloatArray
-    linear_slope: FloatArray
+    linear_scale: NDArray[np.int16]
+    linear_bias: NDArray[np.int16]
+    linear_slope: NDArray[np.int16]
     class_weight: NDArray[np.int8]
     word_threshold: FloatArray
     hop_frames: int = 4
     smoothing: int = 3
     refractory: int = 16000
+    stream_bits: int = 9
     checkpoint_sha256: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -178,15 +192,18 @@ class FoldedModel:
         _check_preset(self.preset)
         _check_settings(self)
         n_classes, channels = self.n_classes, self.channels
-        _floats("conv1_weight", self.conv1_weight, (KERNEL * KERNEL, CONV1_CHANNELS))
-        _floats("conv1_bias", self.conv1_bias, (CONV1_CHANNELS,))
+        _array("conv1_weight", self.conv1_weight, np.int8, (KERNEL * KERNEL, CONV1_CHANNELS))
+        for half in (self.conv1_weight[:CONV1_HALF], self.conv1_weight[CONV1_HALF:]):
+            _limited_sum("conv1_weight", half, 0, CONV1_HALF_SUM)
+        _numbers("conv1_threshold", self.conv1_threshold, (CONV1_CHANNELS,), -INT16_MAX)
         _signs("conv2_weight", self.conv2_weight, (CONV2_CHANNELS, KERNEL * KERNEL, CONV1_CHANNELS))
-        _array("conv2_threshold", self.conv2_threshold, np.int16, (CONV2_CHANNELS,))
-        _array("conv2_flip", self.conv2_flip, np.bool_, (CONV2_CHANNELS,))
+        _counts("conv2_below", self.conv2_below, CONV2_CHANNELS, KERNEL * KERNEL * CONV1_CHANNELS)
         _signs("linear_weight", self.linear_weight, (channels, CONV2_CHANNELS * self.mel_steps))
-        for name in ("linear_scale", "linear_bias", "linear_slope"):
-            _floats(name, getattr(self, name), (channels,))
-        _array("class_weight", self.class_weight, np.int8, (n_classes, self.time_steps * channels))
+        _numbers("linear_bias", self.linear_bias, (channels,))
+        for name in ("linear_scale", "linear_slope"):
+            _numbers(name, getattr(self, name), (channels,), -INT16_MAX)
+        _array("class_weight", self.class_weight, np.int8, (n_classes, self.time_steps, channels))
+        _limited_sum("class_weight", self.class_weight, (1, 2), CLASS_SUM)
         _floats("word_threshold", self.word_threshold, (self.n_words,))
         if np.any(self.word_threshold < 0):
             raise _wrong("word_threshold", "holds a negative value", "scores lie in 0..1")
@@ -225,6 +242,25 @@ def _floats(name: str, value: FloatArray, shape: tuple[int, ...]) -> None:
     _array(name, value, np.float32, shape)
     if not np.all(np.isfinite(value)):
         raise _wrong(name, "holds a value that is not finite", "every value must be a finite number")
+
+
+def _numbers(name: str, value: NDArray[np.int16], shape: tuple[int, ...], least: int = -INT16_MAX - 1) -> None:
+    _array(name, value, np.int16, shape)
+    if np.any(value < least):
+        raise _wrong(name, f"holds {value.min()}", f"every value must be at least {least}")
+
+
+def _counts(name: str, value: NDArray[np.int16], outputs: int, inputs: int) -> None:
+    """Limits on how many of ``inputs`` differ."""
+    _array(name, value, np.int16, (outputs,))
+    if np.any((value < 0) | (value > inputs + 1)):
+        raise _wrong(name, "holds a count out of range", f"every value lies in 0..{inputs + 1}")
+
+
+def _limited_sum(name: str, value: NDArray[np.int8], axis: int | tuple[int, ...], most: int) -> None:
+    largest = np.abs(value.astype(np.int64)).sum(axis).max()
+    if largest > most:
+        raise _wrong(name, f"holds magnitudes that add up to {largest}", f"the engine's sums hold {most}")
 
 
 def _signs(name: str, value: SignArray, shape: tuple[int, ...]) -> None:
@@ -280,6 +316,7 @@ def _check_settings(model: FoldedModel) -> None:
     _integer("hop_frames", model.hop_frames, 1, model.preset.frames)
     _integer("smoothing", model.smoothing, 1, MAX_SMOOTHING)
     _integer("refractory", model.refractory, 0, 2**31 - 1)
+    _integer("stream_bits", model.stream_bits, 0, 15)
     if not isinstance(model.checkpoint_sha256, str) or not re.fullmatch("[0-9a-f]{64}|", model.checkpoint_sha256):
         raise _wrong("checkpoint_sha256", f"is {_short(model.checkpoint_sha256)}", "expected 64 hex digits or nothing")
     if not isinstance(model.provenance, dict):
@@ -299,8 +336,10 @@ def _check_blocks(model: FoldedModel) -> None:
         _signs(f"{where}.memory_weight", block.memory_weight, (KERNEL, channels))
         _signs(f"{where}.expand_weight", block.expand_weight, (hidden, channels))
         _signs(f"{where}.project_weight", block.project_weight, (channels, hidden))
-        for name in ("memory_input", "memory_slope", "expand_input", "project_slope"):
-            _floats(f"{where}.{name}", getattr(block, name), (channels,))
+        for name in ("memory_input", "expand_input"):
+            _numbers(f"{where}.{name}", getattr(block, name), (channels,))
+        for name in ("memory_slope", "project_slope"):
+            _numbers(f"{where}.{name}", getattr(block, name), (channels,), -INT16_MAX)
 
 
 def _check_depths(model: FoldedModel) -> None:
@@ -317,9 +356,11 @@ def _check_depths(model: FoldedModel) -> None:
         for index, one in enumerate(depth.passes):
             at = f"{where}.passes[{index}]"
             _integer(f"{at}.block", one.block, 0, len(model.blocks) - 1)
-            for name in ("memory_scale", "memory_bias", "project_scale", "project_bias"):
-                _floats(f"{at}.{name}", getattr(one, name), (channels,))
-            _array(f"{at}.expand_threshold", one.expand_threshold, np.int16, (hidden,))
+            for name in ("memory_bias", "project_bias"):
+                _numbers(f"{at}.{name}", getattr(one, name), (channels,))
+            for name in ("memory_scale", "project_scale"):
+                _numbers(f"{at}.{name}", getattr(one, name), (channels,), -INT16_MAX)
+            _counts(f"{at}.expand_below", one.expand_below, hidden, channels)
             _array(f"{at}.expand_flip", one.expand_flip, np.bool_, (hidden,))
         order = [one.block for one in depth.passes]
         if order != sorted(set(order)):

@@ -38,8 +38,8 @@ def macs(model: FoldedModel, depth: FoldedDepth) -> dict[str, dict[str, int]]:
     """Multiply-accumulates of one classification at ``depth``.
 
     Returns:
-        ``{"binary": {part: count}, "float": {part: count}}``; "float" counts the first convolution and the classifier,
-        whose int8 weights meet float values.
+        ``{"binary": {part: count}, "8-bit": {part: count}}``; "8-bit" counts the first convolution and the classifier,
+        whose int8 weights meet 8 and 16 bits.
     """
     mels, steps, channels, passes = model.mel_steps, model.time_steps, model.channels, len(depth.passes)
     return {
@@ -50,7 +50,7 @@ def macs(model: FoldedModel, depth: FoldedDepth) -> dict[str, dict[str, int]]:
             "expand": passes * steps * channels * model.hidden,
             "project": passes * steps * channels * model.hidden,
         },
-        "float": {
+        "8-bit": {
             "conv1": 4 * mels * steps * CONV1_CHANNELS * TAPS,
             "classifier": model.n_classes * steps * channels,
         },
@@ -72,6 +72,7 @@ def describe(model: FoldedModel) -> dict[str, Any]:
         "channels": model.channels,
         "hidden": model.hidden,
         "n_blocks": len(model.blocks),
+        "stream_bits": model.stream_bits,
         "depths": {
             str(depth.delta): {"blocks": [one.block for one in depth.passes], "macs": macs(model, depth)}
             for depth in model.depths

@@ -20,13 +20,14 @@ from kws.model.folded import (
     CONV1_CHANNELS,
     CONV2_CHANNELS,
     KERNEL,
+    TILE,
     FoldedBlock,
     FoldedDepth,
     FoldedModel,
     FoldedPass,
 )
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """Of the kws.h whose fields these arrays are (KWS_ENGINE_VERSION)."""
 
 ALIGN = 64
@@ -74,7 +75,8 @@ class Slot:
         name: in the header and the file, such as ``block0_expand_weight`` or ``pass_d2_1_memory_scale``.
         part: heading of size tables that it counts under.
         path: where the unpacked array is in a ``FoldedModel``, such as ``("blocks", 0, "expand_weight")``.
-        kind: "float32", "int16" or "int8", stored as they are; "signs" (+-1) or "flags" (bool), stored as bits.
+        kind: "float32", "int16" or "int8", stored as they are; "signs" (+-1) or "flags" (bool), stored as bits;
+            "steps", int8 [n, T, C] stored as [n, T / 8, C, 8]: eight steps side by side, zeros after the last.
         shape: of the unpacked array.
         word_bits: of one stored word where ``kind`` is "signs" or "flags".
     """
@@ -93,11 +95,16 @@ class Slot:
     @property
     def dtype(self) -> np.dtype[Any]:
         """As stored, native byte order."""
-        return np.dtype(f"uint{self.word_bits}" if self.is_bits else self.kind)
+        if self.is_bits:
+            return np.dtype(f"uint{self.word_bits}")
+        return np.dtype("int8" if self.kind == "steps" else self.kind)
 
     @property
     def packed_shape(self) -> tuple[int, ...]:
         """As stored. A tap of 16 channels is one 16-bit word, so that axis vanishes."""
+        if self.kind == "steps":
+            count, steps, channels = self.shape
+            return count, -(-steps // TILE), channels, TILE
         if not self.is_bits:
             return self.shape
         words = self.shape[-1] // self.word_bits
@@ -114,6 +121,11 @@ class Slot:
 
     def pack(self, array: Array) -> Array:
         """The stored form of ``array``, contiguous."""
+        if self.kind == "steps":
+            count, tiles, channels, _ = self.packed_shape
+            whole = np.zeros((count, tiles * TILE, channels), self.dtype)
+            whole[:, : self.shape[1]] = array
+            return np.ascontiguousarray(whole.reshape(count, tiles, TILE, channels).swapaxes(2, 3))
         if not self.is_bits:
             return np.ascontiguousarray(array)
         octets = np.packbits(array > 0, axis=-1, bitorder="little")
@@ -122,6 +134,10 @@ class Slot:
 
     def unpack(self, packed: Array) -> Array:
         """The inverse of ``pack``; takes any array that holds the right number of elements."""
+        if self.kind == "steps":
+            count, tiles, channels, _ = self.packed_shape
+            whole = packed.reshape(self.packed_shape).swapaxes(2, 3).reshape(count, tiles * TILE, channels)
+            return np.ascontiguousarray(whole[:, : self.shape[1]])
         if not self.is_bits:
             return np.ascontiguousarray(packed.reshape(self.shape), dtype=self.dtype)
         octets = np.ascontiguousarray(packed.reshape(-1), dtype=self.dtype.newbyteorder("<")).view(np.uint8)
@@ -134,14 +150,13 @@ def slots(shapes: Shapes) -> Iterator[Slot]:
     channels, hidden = shapes.channels, shapes.hidden
     taps, linear_inputs = KERNEL * KERNEL, CONV2_CHANNELS * shapes.preset.n_mels // 4
     yield Slot("word_threshold", "thresholds", ("word_threshold",), "float32", (shapes.n_words,))
-    yield Slot("conv1_weight", "conv1", ("conv1_weight",), "float32", (taps, CONV1_CHANNELS))
-    yield Slot("conv1_bias", "conv1", ("conv1_bias",), "float32", (CONV1_CHANNELS,))
+    yield Slot("conv1_weight", "conv1", ("conv1_weight",), "int8", (taps, CONV1_CHANNELS))
+    yield Slot("conv1_threshold", "conv1", ("conv1_threshold",), "int16", (CONV1_CHANNELS,))
     yield Slot("conv2_weight", "conv2", ("conv2_weight",), "signs", (CONV2_CHANNELS, taps, CONV1_CHANNELS), 16)
-    yield Slot("conv2_threshold", "conv2", ("conv2_threshold",), "int16", (CONV2_CHANNELS,))
-    yield Slot("conv2_flip", "conv2", ("conv2_flip",), "flags", (CONV2_CHANNELS,), 32)
+    yield Slot("conv2_below", "conv2", ("conv2_below",), "int16", (CONV2_CHANNELS,))
     yield Slot("linear_weight", "linear", ("linear_weight",), "signs", (channels, linear_inputs))
     for field in ("linear_scale", "linear_bias", "linear_slope"):
-        yield Slot(field, "linear", (field,), "float32", (channels,))
+        yield Slot(field, "linear", (field,), "int16", (channels,))
     for index in range(shapes.n_blocks):
         for field, shape in (
             ("memory_weight", (KERNEL, channels)),
@@ -150,24 +165,24 @@ def slots(shapes: Shapes) -> Iterator[Slot]:
         ):
             yield Slot(f"block{index}_{field}", "blocks", ("blocks", index, field), "signs", shape)
         for field in ("memory_input", "memory_slope", "expand_input", "project_slope"):
-            yield Slot(f"block{index}_{field}", "blocks", ("blocks", index, field), "float32", (channels,))
+            yield Slot(f"block{index}_{field}", "blocks", ("blocks", index, field), "int16", (channels,))
     for number, (delta, blocks) in enumerate(shapes.depths):
         part = f"depth {delta}"
         for index in range(len(blocks)):
             for field, kind, count in (
-                ("memory_scale", "float32", channels),
-                ("memory_bias", "float32", channels),
-                ("expand_threshold", "int16", hidden),
+                ("memory_scale", "int16", channels),
+                ("memory_bias", "int16", channels),
+                ("expand_below", "int16", hidden),
                 ("expand_flip", "flags", hidden),
-                ("project_scale", "float32", channels),
-                ("project_bias", "float32", channels),
+                ("project_scale", "int16", channels),
+                ("project_bias", "int16", channels),
             ):
                 path = ("depths", number, "passes", index, field)
                 yield Slot(f"pass_d{delta}_{index}_{field}", part, path, kind, (count,))
         for field in ("class_scale", "class_bias"):
             yield Slot(f"depth_d{delta}_{field}", part, ("depths", number, field), "float32", (shapes.n_classes,))
-    class_shape = (shapes.n_classes, shapes.preset.frames // 4 * channels)
-    yield Slot("class_weight", "classifier", ("class_weight",), "int8", class_shape)
+    class_shape = (shapes.n_classes, shapes.preset.frames // 4, channels)
+    yield Slot("class_weight", "classifier", ("class_weight",), "steps", class_shape)
 
 
 def packed_arrays(model: FoldedModel) -> dict[str, Array]:

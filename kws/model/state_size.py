@@ -6,32 +6,41 @@ compares the sum with ``kws_state_size``.
 
 from __future__ import annotations
 
-from kws.model.folded import CONV2_CHANNELS, FoldedModel
+from kws.model.folded import TILE, FoldedModel
 from kws.model.pack import padded
 
-STRUCT_BYTES = 320
+STRUCT_BYTES = 384
 """Of the struct at the start, whatever the size of a pointer."""
 
 
 def state_size(model: FoldedModel) -> int:
     """Bytes of caller memory for one stream of ``model``."""
     preset, channels, hidden = model.preset, model.channels, model.hidden
-    steps, mels, cells = model.time_steps, model.mel_steps, preset.frames * preset.n_mels
+    rows = -(-model.time_steps // TILE) * TILE
+    row_bytes = 32 + 2 * (-(-preset.n_mels // 2 // 16) * 16)  # kwsi_row_bytes
+    column_words = -(-(preset.n_mels // 2 + 6) // 8) * 8  # kwsi_column_words
+    bits = rows * max(channels, hidden) // 8
+    front = (
+        preset.frames * row_bytes,  # rows
+        preset.frames * column_words,  # columns
+        4 * rows * model.mel_steps,  # linear_input
+    )
     sections = (
         STRUCT_BYTES,
         2 * preset.n_fft,  # pcm_ring
-        4 * cells,  # frame_ring
+        4 * preset.n_mels,  # newest
         4 * model.smoothing * model.n_classes,  # score_ring
         4 * model.n_classes,  # scores
         4 * model.n_words,  # thresholds
         8 * model.n_words,  # last_event
         model.n_words,  # armed
-        4 * preset.n_fft,  # spectrum
-        4 * cells,  # input
-        cells // 2,  # conv1_bits
-        4 * steps * mels,  # linear_input
-        2 * steps * max(CONV2_CHANNELS * mels, channels, hidden),  # acc
-        4 * steps * channels,  # x
-        steps * max(channels, hidden) // 8,  # bits
+        row_bytes,  # padding
+        8 * preset.n_fft,  # spectrum
+        4 * preset.n_mels,  # frame
+        4 * model.n_classes,  # sums
+        2 * rows * channels,  # x
+        *(bits, bits),
+        *front,  # of the stream
+        *front,  # of a window that stands alone
     )
     return sum(padded(section) for section in sections)

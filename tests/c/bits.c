@@ -3,7 +3,8 @@
  * bits CHUNK < raw little-endian int16 samples
  *
  * Prints the bits of everything that the compiled-in model makes of the samples, in hex, so that two targets can be
- * compared as text: the features and the logits of the first window, then the events of the stream fed in chunks.
+ * compared as text: the features and the logits of the first window, then the events of the stream fed in chunks. The
+ * environment variable KWS_ISA chooses the kernels.
  */
 #include "kws.h"
 
@@ -53,6 +54,10 @@ int main(int argc, char **argv) {
     if (chunk == 0 || !features || !logits || n < kws_window_samples(model) || kws_state_size(model) != sizeof memory ||
         kws_init(memory, sizeof memory, model, &kws) != KWS_OK) {
         fprintf(stderr, "bits: bad arguments, input or model\n");
+        return 1;
+    }
+    if (getenv("KWS_ISA") && kws_set_isa(kws, getenv("KWS_ISA")) != KWS_OK) {
+        fprintf(stderr, "bits: no such kernels\n");
         return 1;
     }
     kws_features(kws, pcm, features);

@@ -4,11 +4,12 @@
  *
  *     cc -std=c11 -O3 -ffp-contract=off -Ifirmware/include -Ifirmware/models \
  *        -DKWS_MODEL_HEADER='"kws12.h"' -DKWS_MODEL=kws_kws12 -DKWS_MODEL_STATE_SIZE=KWS_KWS12_STATE_SIZE \
- *        firmware/boards/host/listen.c firmware/src/[a-z]*.c -o listen
+ *        firmware/boards/host/listen.c firmware/src/[a-z]*.[cS] -o listen
  *     ./listen yes.wav
  *     arecord -q -t raw -f S16_LE -r 16000 | ./listen -
  *
- * Prints one line of JSON a detection. A second of silence follows the input, so that its last word is heard out.
+ * Prints one line of JSON a detection. A second of silence follows the input, so that its last word is heard out. The
+ * environment variable KWS_ISA chooses the kernels, as kws_set_isa does.
  */
 #include "kws.h"
 
@@ -264,6 +265,12 @@ int main(int argc, char **argv) {
     if (kws_init(memory, sizeof memory, &KWS_MODEL, &kws) != KWS_OK) {
         fprintf(stderr, "the engine refused its compiled-in model; export the header again\n");
         return EXIT_FAILURE;
+    }
+    const char *isa = getenv("KWS_ISA");
+    if (isa && *isa && kws_set_isa(kws, isa) != KWS_OK) {
+        fprintf(stderr, "KWS_ISA=%s: this build or this processor has no such kernels; this one runs %s\n", isa,
+                kws_isa(kws));
+        return EXIT_USAGE;
     }
     if (depth != 0 && kws_set_depth(kws, depth) != KWS_OK) {
         fprintf(stderr, "--depth: the model has no such depth; give one of");

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * void kwsi_project_neon_4(const uint64_t *bits, const uint64_t *weight, int outputs, const kwsi_affine_t *affine,
+ *                          int16_t *x, const int16_t *threshold, uint64_t *out)
+ *
+ * kwsi_project_fn for words = 4 (K = 256).
+ *
+ * The 8 rows of a tile, 16 registers of bits, stay; each weight is loaded once. Sums are folded across the rows, so that
+ * the last folding leaves eight 16-bit sums, one a row, just as the residual stream lies in memory:
+ *     16 EOR + 16 CNT + 8 ADD + 7 ADDP + 1 UADDLP = 48 vector operations for 16 x 128 binary products: 3.0 each.
+ * The chain that follows (shift, scale, bias, slope, maximum, residual, compare, shift in) belongs to the output before,
+ * and its eight steps are spread over the 48, far enough apart for a core that issues in order.
+ *
+ * Registers
+ *     x0 bits, then stack   x1 weight   w2 outputs left   x3 scale   x4 x   x5 threshold   x6 out
+ *     x7 bias   x8 slope   w9 bytes of a row of out   w10 groups of 16 left   x11 null where no bits are wanted
+ *     v0-v13   rows 0..6: row r in v(2r), v(2r + 1); v27 v28  row 7
+ *     v16-v23  differing bits, then their counts, then sums of rows
+ *     v24      sum of rows 0..3, then of all
+ *     v25 v26  weight
+ *     v14 v15  parameters and x of the output before, one after another: a multiplier must lie in v0-v15
+ *     v31      its value times its slope
+ *     v29 v30  by turns the output before, and the bits so far: in each row's 16-bit lane the newest bit on top
+ * Saved: d8-d15.
+ */
+#include "asm.h"
+
+#if defined(__aarch64__)
+
+/* Rows 0..3: what differs, counted. Meanwhile the sums of output \before are completed into v\value, and scaled, and
+ * the output before that, in v\older, is stored and its bits join those in v\value, which moves them to v\older. */
+.macro  half_one value, older, before
+        eor     v16.16b, v0.16b, v25.16b
+        eor     v19.16b, v1.16b, v26.16b
+        eor     v20.16b, v2.16b, v25.16b
+    .if \before >= 1
+        str     q\older, [x4, #16 * (\before - 1)]
+        cmge    v\older\().8h, v\older\().8h, v14.8h
+    .endif
+        eor     v21.16b, v3.16b, v26.16b
+    .if \before >= 0
+        addp    v17.16b, v17.16b, v18.16b
+        ldr     h14, [x3, #2 * (\before)]
+    .endif
+        eor     v22.16b, v4.16b, v25.16b
+        eor     v23.16b, v5.16b, v26.16b
+    .if \before >= 1
+        sri     v\older\().8h, v\value\().8h, #1
+    .endif
+        cnt     v16.16b, v16.16b
+        cnt     v19.16b, v19.16b
+        eor     v18.16b, v7.16b, v26.16b
+        cnt     v20.16b, v20.16b
+    .if \before >= 0
+        addp    v24.16b, v24.16b, v17.16b
+        ldr     h15, [x7, #2 * (\before)]
+    .endif
+        eor     v17.16b, v6.16b, v25.16b
+        cnt     v21.16b, v21.16b
+        cnt     v22.16b, v22.16b
+        cnt     v23.16b, v23.16b
+        cnt     v18.16b, v18.16b
+    .if \before >= 0
+        uaddlp  v\value\().8h, v24.16b
+        dup     v15.8h, v15.h[0]
+    .endif
+        cnt     v17.16b, v17.16b
+        add     v16.16b, v16.16b, v19.16b
+        add     v20.16b, v20.16b, v21.16b
+    .if \before >= 0
+        sqshl   v\value\().8h, v\value\().8h, #7
+    .endif
+        add     v22.16b, v22.16b, v23.16b
+        eor     v19.16b, v8.16b, v25.16b
+        eor     v21.16b, v9.16b, v26.16b
+        add     v17.16b, v17.16b, v18.16b
+        eor     v23.16b, v10.16b, v25.16b
+        eor     v18.16b, v11.16b, v26.16b
+    .if \before >= 0
+        sqrdmulh v\value\().8h, v\value\().8h, v14.h[0]
+        ldr     h14, [x8, #2 * (\before)]
+    .endif
+.endm
+
+/* Rows 4..7; the weights of output \next, if there is one; the rest of what output \before adds to x. */
+.macro  half_two value, before, next
+        addp    v16.16b, v16.16b, v20.16b
+        cnt     v19.16b, v19.16b
+        cnt     v21.16b, v21.16b
+        addp    v22.16b, v22.16b, v17.16b
+        eor     v20.16b, v12.16b, v25.16b
+        eor     v17.16b, v13.16b, v26.16b
+    .if \before >= 0
+        sqsub   v\value\().8h, v15.8h, v\value\().8h
+        ldr     q15, [x4, #16 * (\before)]
+    .endif
+        cnt     v23.16b, v23.16b
+        cnt     v18.16b, v18.16b
+        cnt     v20.16b, v20.16b
+        addp    v24.16b, v16.16b, v22.16b
+        eor     v16.16b, v27.16b, v25.16b
+        eor     v22.16b, v28.16b, v26.16b
+    .if \before >= 0
+        sqrdmulh v31.8h, v\value\().8h, v14.h[0]
+        ldr     h14, [x5, #2 * (\before)]
+    .endif
+    .if \next < 16
+        ldp     q25, q26, [x1, #32 * (\next)]
+    .endif
+        cnt     v17.16b, v17.16b
+        cnt     v16.16b, v16.16b
+        cnt     v22.16b, v22.16b
+        add     v19.16b, v19.16b, v21.16b
+        add     v23.16b, v23.16b, v18.16b
+    .if \before >= 0
+        smax    v\value\().8h, v\value\().8h, v31.8h
+        dup     v14.8h, v14.h[0]
+    .endif
+        add     v20.16b, v20.16b, v17.16b
+        add     v16.16b, v16.16b, v22.16b
+        addp    v17.16b, v19.16b, v23.16b
+    .if \before >= 0
+        sqadd   v\value\().8h, v\value\().8h, v15.8h
+    .endif
+        addp    v18.16b, v20.16b, v16.16b
+.endm
+
+/* 64 outputs' bits, four registers of eight 16-bit pieces at sp + 64, to eight rows of 64 bits, w9 bytes apart. */
+.macro  store_bits
+        ldp     q16, q17, [sp, #64]
+        ldp     q18, q19, [sp, #96]
+        zip1    v20.8h, v16.8h, v17.8h
+        zip2    v21.8h, v16.8h, v17.8h
+        zip1    v22.8h, v18.8h, v19.8h
+        zip2    v23.8h, v18.8h, v19.8h
+        zip1    v16.4s, v20.4s, v22.4s
+        zip2    v17.4s, v20.4s, v22.4s
+        zip1    v18.4s, v21.4s, v23.4s
+        zip2    v19.4s, v21.4s, v23.4s
+        mov     x10, x6
+        st1     {v16.d}[0], [x10], x9
+        st1     {v16.d}[1], [x10], x9
+        st1     {v17.d}[0], [x10], x9
+        st1     {v17.d}[1], [x10], x9
+        st1     {v18.d}[0], [x10], x9
+        st1     {v18.d}[1], [x10], x9
+        st1     {v19.d}[0], [x10], x9
+        st1     {v19.d}[1], [x10]
+        add     x6, x6, #8
+.endm
+
+/* Output 15 of a group, which none follows to hide it. */
+.macro  finish value, older
+        str     q\older, [x4, #224]
+        cmge    v\older\().8h, v\older\().8h, v14.8h
+        addp    v17.16b, v17.16b, v18.16b
+        ldr     h14, [x3, #30]
+        sri     v\older\().8h, v\value\().8h, #1
+        ldr     h15, [x7, #30]
+        addp    v24.16b, v24.16b, v17.16b
+        dup     v15.8h, v15.h[0]
+        ldr     q16, [x4, #240]
+        uaddlp  v\value\().8h, v24.16b
+        sqshl   v\value\().8h, v\value\().8h, #7
+        sqrdmulh v\value\().8h, v\value\().8h, v14.h[0]
+        ldr     h14, [x8, #30]
+        sqsub   v\value\().8h, v15.8h, v\value\().8h
+        ldr     h17, [x5, #30]
+        sqrdmulh v31.8h, v\value\().8h, v14.h[0]
+        dup     v17.8h, v17.h[0]
+        smax    v\value\().8h, v\value\().8h, v31.8h
+        sqadd   v\value\().8h, v\value\().8h, v16.8h
+        str     q\value, [x4, #240]
+        cmge    v\value\().8h, v\value\().8h, v17.8h
+        sri     v\value\().8h, v\older\().8h, #1
+.endm
+
+/* The product of output \before + 1. */
+.macro  output before, value, older
+        half_one \value, \older, \before
+        half_two \value, \before, (\before + 2)
+.endm
+
+function kwsi_project_neon_4
+        stp     d8, d9, [sp, #-128]!
+        stp     d10, d11, [sp, #16]
+        stp     d12, d13, [sp, #32]
+        stp     d14, d15, [sp, #48]
+        ldp     q0, q1, [x0]
+        ldp     q2, q3, [x0, #32]
+        ldp     q4, q5, [x0, #64]
+        ldp     q6, q7, [x0, #96]
+        ldp     q8, q9, [x0, #128]
+        ldp     q10, q11, [x0, #160]
+        ldp     q12, q13, [x0, #192]
+        ldp     q27, q28, [x0, #224]
+        ldr     x8, [x3, #16]
+        ldp     x3, x7, [x3]
+        mov     x11, x5
+        cmp     x5, #0
+        csel    x5, x7, x5, eq          /* no threshold: any numbers, whose bits are dropped */
+        lsr     w9, w2, #3              /* bytes of a row of out */
+.Lproject_64:
+        add     x0, sp, #64
+        mov     w10, #4
+.Lproject_16:
+        ldp     q25, q26, [x1]
+        output  -1, 29, 30
+        output  0, 29, 30
+        output  1, 30, 29
+        output  2, 29, 30
+        output  3, 30, 29
+        output  4, 29, 30
+        output  5, 30, 29
+        output  6, 29, 30
+        output  7, 30, 29
+        output  8, 29, 30
+        output  9, 30, 29
+        output  10, 29, 30
+        output  11, 30, 29
+        output  12, 29, 30
+        output  13, 30, 29
+        output  14, 29, 30
+        finish  30, 29
+        add     x1, x1, #512
+        add     x3, x3, #32
+        add     x4, x4, #256
+        add     x5, x5, #32
+        add     x7, x7, #32
+        add     x8, x8, #32
+        subs    w10, w10, #1
+        str     q30, [x0], #16
+        b.ne    .Lproject_16
+        cbz     x11, .Lproject_next
+        store_bits
+.Lproject_next:
+        subs    w2, w2, #64
+        b.ne    .Lproject_64
+        ldp     d14, d15, [sp, #48]
+        ldp     d12, d13, [sp, #32]
+        ldp     d10, d11, [sp, #16]
+        ldp     d8, d9, [sp], #128
+        ret
+end kwsi_project_neon_4
+
+#endif
