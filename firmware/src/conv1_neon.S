@@ -81,7 +81,8 @@ function kwsi_conv1_neon_16
     add     x10, x10, x3
     mov     x15, #16
     mov     w0, #4
-1:  ld4r    {v24.16b-v27.16b}, [x1], x15
+.Lconv1_outputs:
+    ld4r    {v24.16b-v27.16b}, [x1], x15
     ldur    q28, [x6, #-1]
     tap         first_half, smull, x11, -1
     other_tap   first_half, smlal, x6, 0
@@ -117,7 +118,7 @@ function kwsi_conv1_neon_16
     output  14, v4, v5, v20, v21, v10
     output  15, v6, v7, v22, v23, v11
     subs    w0, w0, #1
-    b.ne    1b
+    b.ne    .Lconv1_outputs
     stp     q30, q31, [x5]
     ldp     d10, d11, [sp, #16]
     ldp     d8, d9, [sp], #32

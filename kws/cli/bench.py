@@ -26,7 +26,7 @@ def bench(
     seconds: Annotated[float, typer.Option(help="Time to measure for, about.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Time the engine on this machine: every set of kernels at every depth, against other engines if installed.
+    r"""Time the engine on this machine: every set of kernels at every depth, against other engines if installed.
 
     CPU time of one thread, each in turn; figures are medians. Other engines run the same network with random weights:
     install them with pip install 'kws\\[bench]'.
