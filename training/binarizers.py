@@ -1,12 +1,10 @@
-"""Binarizers: how a real number becomes +1 or -1, and what the backward pass pretends that it did.
+"""What binarizers are made of: the sign with the two oldest surrogate gradients, scales, and 8-bit weights.
 
-Each is an autograd function with a named surrogate gradient; ``ACTIVATIONS`` and ``WEIGHTS`` are the tables that the
-networks pick from. sign(0) is +1 everywhere, so that a bit has two values and not three.
+sign(0) is +1 everywhere, so that a bit has two values and not three. The methods themselves are in ``quantizers``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,7 +19,7 @@ def sign(x: Tensor) -> Tensor:
 
 
 class _Sign(torch.autograd.Function):
-    """The forward pass that every binarizer shares; a subclass gives the backward pass."""
+    """The forward pass; a subclass gives the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -51,10 +49,6 @@ def clipped_identity(x: Tensor) -> Tensor:
 def polynomial(x: Tensor) -> Tensor:
     """sign(x); backward: the gradient times ``max(0, 2 - 2|x|)`` (Liu et al., Bi-Real Net, ECCV 2018, eq. 7)."""
     return _Polynomial.apply(x)
-
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"clipped": clipped_identity, "polynomial": polynomial}
-WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {"clipped": clipped_identity, "polynomial": polynomial}
 
 
 def weight_scale(weight: Tensor) -> Tensor:

@@ -93,6 +93,10 @@ class Settings:
     def _from_dict(cls, content: dict[str, Any]) -> Settings:
         topology = dict(content.pop("topology"))
         topology["deltas"] = tuple(topology["deltas"])
+        # Before binarizers had names, settings told the surrogates of inputs and weights; one pair was ever used.
+        surrogates = topology.pop("activation", "polynomial"), topology.pop("weight", "clipped")
+        if surrogates != ("polynomial", "clipped"):
+            raise KeyError("surrogates " + " and ".join(surrogates))
         stages = []
         for stage in content.pop("stages"):
             ranges = {k: tuple(v) if isinstance(v, list) else v for k, v in stage["augmentation"].items()}

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from kws.model import RUN_MODEL
 from kws_training.config import Settings, StageSettings
 from kws_training.loop import Watcher
+from kws_training.quantizers import find
 
 
 class TrainingDisplay(Watcher):
@@ -39,7 +40,11 @@ class TrainingDisplay(Watcher):
                 f"Interrupted. Every complete epoch is kept: go on with --out {self.out} --resume.", markup=False
             )
         elif kind is None:
-            self.console.print(f"Wrote {self.out / RUN_MODEL}. Next: kws listen --model {self.out}", markup=False)
+            if find(self.settings.topology.binarizer).maps_to_engine:
+                sentence = f"Wrote {self.out / RUN_MODEL}. Next: kws listen --model {self.out}"
+            else:
+                sentence = f"Wrote {self.out / 'student.pt'} and record.json, and no model: the engine cannot run it."
+            self.console.print(sentence, markup=False)
 
     def reading(self, items: Iterable, total: int, title: str) -> Iterator:
         """Wraps ``items`` with a bar and says how long they took."""

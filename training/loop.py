@@ -117,7 +117,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
 
     def _restore(self, state: dict[str, Any]) -> None:
-        if json.loads(state["settings"]) != json.loads(json.dumps(self.settings.as_dict())):
+        if Settings.from_dict(json.loads(state["settings"])) != self.settings:
             raise KwsError(
                 f"{self.file}: made with other settings; resume with the same ones, or choose another --out."
             )
@@ -178,6 +178,8 @@ class Run:
                 self.teacher_state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
                 checkpoint.save(self.folder / "teacher.pt", self._portable(self.teacher_state))
                 self._adopt_teacher()
+            elif self.stage_index < len(stages) and stages[self.stage_index].name != stages[self.stage_index - 1].name:
+                self.network.start_weights()
             self.next_epoch, self.optimizer_state = 0, None
             self._save(None)
         self.network.set_stage(stages[-1].name)
@@ -206,12 +208,13 @@ class Run:
         for kind in ("class_gain", "class_bias"):
             for delta in self.settings.topology.deltas:
                 state[f"{kind}.{delta}"] = state[f"{kind}.1"].clone()
-        self.network.load_state_dict(state)
+        self.network.load_weights(state)
+        self.network.start_weights()
 
     def _teacher(self) -> BiFSMN:
         assert self.teacher_state is not None
         teacher = BiFSMN(self.settings.topology).to(self.device)
-        teacher.load_state_dict(self.teacher_state)
+        teacher.load_weights(self.teacher_state)
         teacher.eval().requires_grad_(False)
         return teacher
 
@@ -273,6 +276,7 @@ class Run:
             if teacher is None:
                 loss = self._teacher_loss(features, labels, words, stage)
             else:
+                self.network.progress(self._student_progress(epoch + step / steps))
                 loss = self._loss(features, labels, deltas, teacher)
             if not torch.isfinite(loss):
                 raise KwsError(
@@ -285,6 +289,12 @@ class Run:
             total += loss.item()
             self.watcher.step(loss.item())
         return total / steps
+
+    def _student_progress(self, epochs: float) -> float:
+        """The part of the student's epochs that is done, 0..1, ``epochs`` into the stage: for binarizers' schedules."""
+        stages = self.settings.stages
+        done = sum(stage.epochs for stage in stages[: self.stage_index] if stage.name != "teacher")
+        return (done + epochs) / sum(stage.epochs for stage in stages if stage.name != "teacher")
 
     def _teacher_loss(self, features: Tensor, labels: Tensor, words: Tensor, stage: StageSettings) -> Tensor:
         logits, outputs = self.network(features, TEACHER_DELTAS)[1]

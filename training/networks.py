@@ -16,6 +16,7 @@ runs every ``delta``-th block; batch norms that see other statistics at another 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,7 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kws.features import INPUT_STEPS, PRESETS
-from kws_training.binarizers import ACTIVATIONS, WEIGHTS, conv1_scale, int8_scale, int8_weight, weight_scale
+from kws_training.binarizers import conv1_scale, int8_scale, int8_weight, sign, weight_scale
+from kws_training.quantizers import DEFAULT, find
 
 KERNEL, CONV1, CONV2 = 5, 16, 32
 STAGES = ("float", "activations", "binary")
@@ -45,8 +47,7 @@ class Topology:
         hidden: width inside a block, a multiple of 64.
         n_blocks: a multiple of the largest delta.
         deltas: depths trained at once, deepest (smallest) first.
-        activation: binarizer of inputs, a key of ``binarizers.ACTIVATIONS``.
-        weight: binarizer of weights, a key of ``binarizers.WEIGHTS``.
+        binarizer: of inputs and weights, a key of ``quantizers.BINARIZERS``.
     """
 
     preset: str = "bifsmn"
@@ -55,8 +56,7 @@ class Topology:
     hidden: int = 256
     n_blocks: int = 8
     deltas: tuple[int, ...] = (1, 2, 4)
-    activation: str = "polynomial"
-    weight: str = "clipped"
+    binarizer: str = DEFAULT
 
     def blocks_at(self, delta: int) -> list[int]:
         """Indices of the blocks that depth ``delta`` runs: the last of every ``delta``."""
@@ -64,6 +64,11 @@ class Topology:
 
     def as_dict(self) -> dict:
         return asdict(self)
+
+
+def is_quantizers(key: str) -> bool:
+    """Whether an entry of a network's state belongs to a binarizer and not to the network."""
+    return ".quantize_" in key
 
 
 class Switched(nn.Module):
@@ -108,42 +113,65 @@ class BinaryLayer(nn.Module):
     """Shared by the layers whose weights and inputs are binary in the "binary" stage.
 
     ``stage`` is "float" (a plain layer, for the teacher), "activations" (binary inputs, float weights) or "binary".
+
+    Args:
+        topology: names the binarizer.
+        shape: of the weights, [out, ...].
+        fan_in: of an output.
+        channels: of the input, at ``axis``.
+        axis: 1 or -1.
+        shifted: whether the input comes less a learned threshold.
     """
 
-    def __init__(self, topology: Topology, shape: tuple[int, ...], fan_in: int) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        shape: tuple[int, ...],
+        fan_in: int,
+        channels: int,
+        axis: int = -1,
+        shifted: bool = False,
+    ) -> None:
         super().__init__()
         self.stage = "float"
         self.weight = nn.Parameter(torch.empty(shape).uniform_(-1.0, 1.0) * (3.0 / fan_in) ** 0.5)
-        self.sign_activation = ACTIVATIONS[topology.activation]
-        self.sign_weight = WEIGHTS[topology.weight]
+        binarizer = find(topology.binarizer)
+        self.quantize_input = binarizer.inputs(channels, axis, shifted)
+        self.quantize_weight = binarizer.weights(shape[0])
+        self.quantize_weight.start(self.weight)
 
     def effective(self) -> tuple[Tensor, Tensor | None]:
         """The weight to multiply with and, when it is binary, the scale [out] of the products' sums."""
         if self.stage != "binary":
             return self.weight, None
-        return self.sign_weight(self.weight), weight_scale(self.weight)
+        return self.quantize_weight(self.weight)
 
     def binarize_input(self, x: Tensor) -> Tensor:
-        """``x`` itself in the float stage, else its sign.
-
-        Dividing by the spread leaves every sign as it is and lets the surrogate gradient, which has a fixed width,
-        reach as far as the values do: a residual stream grows from block to block.
-        """
-        if self.stage == "float":
-            return x
-        spread = torch.linalg.vector_norm(x.detach()) / x.numel() ** 0.5
-        return self.sign_activation(x / spread.clamp_min(1e-6))
+        """``x`` itself in the float stage, else what the binarizer makes of it, which is its sign if one bit."""
+        return x if self.stage == "float" else self.quantize_input(x)
 
     @property
     def padding(self) -> float:
-        return 0.0 if self.stage == "float" else -1.0
+        return 0.0 if self.stage == "float" else self.quantize_input.padding
+
+    def engine_weight(self) -> Tensor:
+        """A weight whose signs and mean magnitudes are those that the layer computes with, as the fold expects.
+
+        The latent weight itself where the fold would come to the same, so that nothing is rounded twice.
+        """
+        weight = self.weight.detach()
+        with torch.no_grad():
+            values, scale = self.quantize_weight(weight)
+        if torch.equal(values, sign(weight)) and torch.equal(scale, weight_scale(weight)):
+            return weight
+        return values * scale.view(-1, *[1] * (weight.ndim - 1))
 
 
 class BinaryConv(BinaryLayer):
     """5x5 stride-2 convolution. [batch, in, mel, time] to [batch, out, mel/2, time/2]."""
 
     def __init__(self, topology: Topology, inputs: int, outputs: int) -> None:
-        super().__init__(topology, (outputs, inputs, KERNEL, KERNEL), inputs * KERNEL * KERNEL)
+        super().__init__(topology, (outputs, inputs, KERNEL, KERNEL), inputs * KERNEL * KERNEL, inputs, axis=1)
 
     def forward(self, x: Tensor) -> Tensor:
         weight, scale = self.effective()
@@ -154,10 +182,15 @@ class BinaryConv(BinaryLayer):
 
 
 class BinaryLinear(BinaryLayer):
-    """Linear layer over the last axis, without bias. [..., in] to [..., out]."""
+    """Linear layer over the last axis, without bias. [..., in] to [..., out].
 
-    def __init__(self, topology: Topology, inputs: int, outputs: int) -> None:
-        super().__init__(topology, (outputs, inputs), inputs)
+    ``channels``: of the input, where that is one channel after another, mel after mel; by default each is its own.
+    """
+
+    def __init__(
+        self, topology: Topology, inputs: int, outputs: int, channels: int | None = None, shifted: bool = False
+    ) -> None:
+        super().__init__(topology, (outputs, inputs), inputs, channels or inputs, shifted=shifted)
 
     def forward(self, x: Tensor) -> Tensor:
         weight, scale = self.effective()
@@ -166,10 +199,10 @@ class BinaryLinear(BinaryLayer):
 
 
 class BinaryMemory(BinaryLayer):
-    """Depthwise 5-tap filter over time, oldest frame first. [batch, time, channels] to the same shape."""
+    """Depthwise 5-tap filter over time, oldest frame first. [batch, time, channels], shifted, to the same shape."""
 
     def __init__(self, topology: Topology, channels: int) -> None:
-        super().__init__(topology, (channels, KERNEL), KERNEL)
+        super().__init__(topology, (channels, KERNEL), KERNEL, channels, shifted=True)
 
     def forward(self, x: Tensor) -> Tensor:
         weight, scale = self.effective()
@@ -191,7 +224,7 @@ class Block(nn.Module):
         self.memory_norm = Switched(channels, deltas)
         self.memory_prelu = Slope(channels)
         self.expand_input = nn.Parameter(torch.zeros(channels))
-        self.expand = BinaryLinear(topology, channels, hidden)
+        self.expand = BinaryLinear(topology, channels, hidden, shifted=True)
         self.expand_norm = Switched(hidden, deltas)
         self.expand_prelu = Slope(hidden)
         self.project = BinaryLinear(topology, hidden, channels)
@@ -219,7 +252,7 @@ class BiFSMN(nn.Module):
         self.conv2 = BinaryConv(topology, CONV1, CONV2)
         self.conv2_norm = nn.BatchNorm2d(CONV2)
         self.conv2_prelu = nn.PReLU(CONV2)
-        self.linear = BinaryLinear(topology, CONV2 * mels, topology.channels)
+        self.linear = BinaryLinear(topology, CONV2 * mels, topology.channels, channels=CONV2)
         self.linear_norm = Switched(topology.channels, [1])
         self.linear_prelu = Slope(topology.channels)
         self.blocks = nn.ModuleList(
@@ -238,13 +271,29 @@ class BiFSMN(nn.Module):
     def set_stage(self, stage: str) -> None:
         """Switches every layer between "float", "activations" and "binary" arithmetic; weights stay."""
         self.stage = stage
-        for module in self.modules():
-            if isinstance(module, BinaryLayer):
-                module.stage = stage
+        for layer in self.binary_layers():
+            layer.stage = stage
+
+    def binary_layers(self) -> Iterator[BinaryLayer]:
+        return (module for module in self.modules() if isinstance(module, BinaryLayer))
+
+    def start_weights(self) -> None:
+        """Fits what the binarizer learns of the weights to the weights as they are."""
+        for layer in self.binary_layers():
+            layer.quantize_weight.start(layer.weight)
+
+    def progress(self, fraction: float) -> None:
+        """Called before every step of the student's training with the part of it that is done, 0..1."""
+        for layer in self.binary_layers():
+            layer.quantize_input.progress(fraction)
+            layer.quantize_weight.progress(fraction)
 
     def constrain(self) -> None:
         """Called after every optimizer step: keeps every PReLU slope where the engine has a form for it."""
         with torch.no_grad():
+            for layer in self.binary_layers():
+                layer.quantize_input.constrain()
+                layer.quantize_weight.constrain(layer.weight)
             for prelu in (
                 self.conv1_prelu.weight,
                 self.conv2_prelu.weight,
@@ -257,6 +306,36 @@ class BiFSMN(nn.Module):
                 *(b.project_prelu.slope for b in self.blocks),
             ):
                 slope.clamp_(-MAX_SLOPE, MAX_SLOPE)
+
+    def load_weights(self, state: dict[str, Tensor]) -> None:
+        """As ``load_state_dict``, but for what binarizers hold, which stays: a teacher's may be of another kind."""
+        kept = {key: value for key, value in self.state_dict().items() if is_quantizers(key)}
+        self.load_state_dict(kept | {key: value for key, value in state.items() if not is_quantizers(key)})
+
+    def engine_state(self) -> dict[str, Tensor]:
+        """The state as ``kws.model.fold`` takes it: no binarizer left, only weights and batch norms.
+
+        An input's threshold a moves into the batch norm before it: ``PReLU(z) >= a`` is ``z - PReLU^-1(a) >= 0``. Of
+        layers that read the residual stream, the threshold is the network's and not the binarizer's.
+        """
+        state = {key: value.detach().clone() for key, value in self.state_dict().items() if not is_quantizers(key)}
+        for name, layer in self.named_modules():
+            if isinstance(layer, BinaryLayer):
+                state[f"{name}.weight"] = layer.engine_weight()
+        readers = [
+            ("conv1_norm", self.conv1_prelu.weight, self.conv2),
+            ("conv2_norm", self.conv2_prelu.weight, self.linear),
+        ]
+        for index, block in enumerate(self.blocks):
+            norms = [f"blocks.{index}.expand_norm.norms.{delta}" for delta in block.expand_norm.norms]
+            readers += [(norm, block.expand_prelu.slope, block.project) for norm in norms]
+        for norm, slope, layer in readers:
+            threshold = layer.quantize_input.threshold
+            if threshold is not None:
+                edge = threshold.detach().double()
+                edge = torch.where(edge >= 0.0, edge, edge / slope.detach().double())
+                state[f"{norm}.bias"] = state[f"{norm}.bias"].double() - edge
+        return state
 
     def quantize(self, features: Tensor) -> Tensor:
         """Features in dB as the engine's first convolution sees them, in units of the normalised feature."""

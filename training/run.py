@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,19 +20,26 @@ from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData
 from kws_training.loop import Run, Watcher
 from kws_training.networks import BiFSMN, Topology
+from kws_training.quantizers import DEFAULT, find
 
 
 def new_settings(
-    task: Task, recipe_name: str = "standard", preset: str = "bifsmn", epochs: int | None = None, seed: int = 0
+    task: Task,
+    recipe_name: str = "standard",
+    preset: str = "bifsmn",
+    epochs: int | None = None,
+    seed: int = 0,
+    binarizer: str = DEFAULT,
 ) -> Settings:
     """Settings of a new run.
 
     Raises:
-        KwsError: no such recipe or preset, or fewer than one epoch.
+        KwsError: no such recipe, preset or binarizer, or fewer than one epoch.
     """
+    find(binarizer)
     if preset not in PRESETS:
         raise KwsError(f"'{preset}' is no preset; choose {' or '.join(PRESETS)}.")
-    topology = Topology(preset=preset, n_classes=len(task.class_names))
+    topology = Topology(preset=preset, n_classes=len(task.class_names), binarizer=binarizer)
     return Settings(task.words, task.fillers, topology, recipe(recipe_name, epochs), seed=seed)
 
 
@@ -43,12 +51,15 @@ def resumed_settings(folder: Path) -> Settings:
 def load_teacher(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
     """The weights of a teacher that an earlier run left (its folder, or its ``teacher.pt``).
 
+    Whatever that run's binarizer was: a teacher is float.
+
     Raises:
         KwsError: not a checkpoint, or a teacher of other words or another shape.
     """
     content = checkpoint.load(path / "teacher.pt" if path.is_dir() else path)
     made = Settings.from_dict(json.loads(content["settings"]))
-    if made.words != settings.words or made.topology != settings.topology:
+    shape = replace(made.topology, binarizer=settings.topology.binarizer)
+    if made.words != settings.words or shape != settings.topology:
         raise KwsError(
             f"{path}: a teacher of {', '.join(made.words)} or of another shape; give one of the same, or none."
         )
@@ -61,7 +72,7 @@ def to_model(
     """The trained student as the engine runs it."""
     task = Task(name, settings.words, settings.fillers)
     return fold(
-        {key: value.detach().cpu().numpy() for key, value in network.state_dict().items()},
+        {key: value.cpu().numpy() for key, value in network.engine_state().items()},
         name=name,
         preset=PRESETS[settings.topology.preset],
         class_names=list(task.class_names),
@@ -83,8 +94,8 @@ def train(
     teacher: Path | None = None,
     name: str | None = None,
     threshold: float = 0.5,
-) -> FoldedModel:
-    """Trains teacher and student and writes ``out/model.kws``.
+) -> FoldedModel | None:
+    """Trains teacher and student and writes ``out/model.kws``, if the engine can run what the binarizer makes.
 
     Args:
         data_folder: folder of recordings, see ``kws.data.tasks.scan``.
@@ -97,6 +108,9 @@ def train(
         name: of the model; None takes the folder's.
         threshold: score, 0..1, that makes a detection of any word.
 
+    Returns:
+        The model, or None where there is none to write.
+
     Raises:
         KwsError: data, settings or checkpoint that cannot be used.
     """
@@ -106,13 +120,20 @@ def train(
     data = TrainingData(scan(data_folder), task, preset, settings.seed, settings.temper, progress)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
+    obstacle = find(settings.topology.binarizer).obstacle
+    if obstacle:
+        watcher.warn(f"'{settings.topology.binarizer}' trains but exports no model: {obstacle}, the engine's have one.")
     run = Run(out, settings, data, watcher, resume, teacher_state)
     network = run.train()
+    draw_curves(run.history, out / "curves.png")
+    if obstacle:
+        return None
     figures = run.history[-1]["validation"]
     provenance = {
         "recipe": {
             "stages": [f"{stage.name} {stage.epochs} epochs" for stage in settings.stages],
             "seed": settings.seed,
+            "binarizer": settings.topology.binarizer,
         },
         "data_sha256": data.hash,
         "training_clips": data.counts(),
@@ -123,5 +144,4 @@ def train(
     }
     model = to_model(network, settings, task.name, threshold, checkpoint.digest(out / "student.pt"), provenance)
     save(model, out / RUN_MODEL)
-    draw_curves(run.history, out / "curves.png")
     return model

@@ -13,6 +13,24 @@ def register(app: typer.Typer) -> None:
     app.command("train", help="Train a binary network on a folder of recordings.")(train)
 
 
+def show_binarizers(wanted: bool) -> None:
+    """Prints every binarizer and ends the command."""
+    if not wanted:
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from kws_training.quantizers import BINARIZERS
+
+    table = Table("--binarizer", "source", "learns or schedules", "model", box=None, pad_edge=False)
+    for name, method in BINARIZERS.items():
+        table.add_row(name, method.paper, method.learns, "yes" if method.maps_to_engine else "no")
+    console = Console()
+    console.print(table)
+    console.print("\nThose without a model train all the same, for comparison; the engine cannot run them.")
+    raise typer.Exit
+
+
 def train(
     data: Annotated[Path, typer.Option(help="Folder of recordings, <word>/*.wav, or a Speech Commands folder.")],
     out: Annotated[Path, typer.Option(help="Run folder: checkpoints, record, logs and, at the end, model.kws.")],
@@ -20,12 +38,21 @@ def train(
     task: Annotated[str, typer.Option(help="Speech Commands task: 12, 22 or 35.")] = "12",
     preset: Annotated[str, typer.Option(help="Feature preset.")] = "bifsmn",
     recipe: Annotated[str, typer.Option(help="Length of training: standard, or quick for a first try.")] = "standard",
+    binarizer: Annotated[
+        str, typer.Option(metavar="NAME", help="How weights and inputs become bits; see --list-binarizers.")
+    ] = "bireal",
     epochs: Annotated[int | None, typer.Option(help="Epochs of the last stage; the others scale with it.")] = None,
     teacher: Annotated[Path | None, typer.Option(help="Run folder or teacher.pt whose float teacher to reuse.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
     name: Annotated[str | None, typer.Option(help="Name of the model; the run folder's by default.")] = None,
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score that makes a detection of a word.")] = 0.5,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run, with its settings.")] = False,
+    list_binarizers: Annotated[
+        bool,
+        typer.Option(
+            "--list-binarizers", callback=show_binarizers, is_eager=True, help="Name the binarizers, and exit."
+        ),
+    ] = False,
 ) -> None:
     """Trains in the folder ``out``; see ``kws_training.run``."""
     from kws.data.tasks import TASKS, task_of_words
@@ -40,7 +67,7 @@ def train(
         if not words and task not in TASKS:
             raise KwsError(f"'{task}' is no task; choose {', '.join(TASKS)}, or name --words.")
         chosen = task_of_words([word.strip() for word in words.split(",")]) if words else TASKS[task]
-        settings = new_settings(chosen, recipe, preset, epochs, seed)
+        settings = new_settings(chosen, recipe, preset, epochs, seed, binarizer)
     with TrainingDisplay(settings, out) as display:
         run(
             data,

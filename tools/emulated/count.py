@@ -2,8 +2,8 @@
 
     python tools/emulated/count.py [--model MODEL] [--isa neon] [--json]
 
-Needs aarch64-linux-gnu-gcc and qemu-aarch64 (Debian: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user). Instructions
-counted under emulation are exact: the same on every machine and every day. They are not cycles.
+Needs aarch64-linux-gnu-gcc and qemu-aarch64 (Debian: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user).
+Instructions counted under emulation are exact: the same on every machine and every day. They are not cycles.
 
 The stages are the operators of firmware/src/kernels.h; `linear` is the matrix product before the blocks, for which the
 engine uses `project`; `rest` is everything between them: control, copies, smoothing, softmax.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kws.model import FoldedModel
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-Wall"]
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off"]
 OPERATORS = ("window", "spectrum", "mel", "quantize", "conv1", "conv2", "expand", "project", "memory", "classifier")
 STAGES = (
     "window",
@@ -80,8 +80,8 @@ class Program:
         return "mel" if self.functions.name(address) == "kwsi_decibels" else REST
 
 
-def build(model: FoldedModel, folder: Path, flags: tuple[str, ...] = ()) -> Program:
-    """Cross-builds the engine and measure.c with ``model`` in ``folder``.
+def build(model: FoldedModel, folder: Path, flags: tuple[str, ...] = (), link_flags: tuple[str, ...] = ()) -> Program:
+    """Cross-builds the engine and measure.c with ``model`` in ``folder``; ``flags`` come after the usual ones.
 
     Raises:
         retired.MissingTool: no cross compiler.
@@ -102,7 +102,7 @@ def build(model: FoldedModel, folder: Path, flags: tuple[str, ...] = ()) -> Prog
         command = [cc, *FLAGS, *flags, *defines, *includes, "-c", source, "-o", compiled[-1]]
         subprocess.run([str(part) for part in command], check=True)
     program, link_map = folder / "measure", folder / "measure.map"
-    link = [cc, "-static", f"-Wl,-Map={link_map}", *compiled, "-o", program]
+    link = [cc, "-static", f"-Wl,-Map={link_map}", *link_flags, *compiled, "-o", program]
     subprocess.run([str(part) for part in link], check=True)
     return Program(program, model, retired.objects(link_map), retired.functions(program))
 
@@ -118,7 +118,7 @@ def measure(program: Program, isa: str) -> dict[str, Any]:
 
     Returns:
         ``frame``: by stage, for one frame of features. By delta, ``window``: by stage, for a whole inference from
-        features given; ``vector``: vector arithmetic by stage; ``second``: by stage, for a second of audio of the stream
+        features given; ``vector``: vector arithmetic by stage; ``second``: by stage, for a second of the stream
         with everything, at the model's own hop; ``second_at_8``: the sum for 8 windows a second.
     """
     model = program.model

@@ -13,9 +13,9 @@ For each loop: cycles an iteration; the port limit, the fewest cycles that the c
 these instructions; the share of it, limit / cycles; and for binary products, vector operations and cycles per 128
 multiply-accumulates, of which each costs one EOR of a whole vector.
 
-What to make of it: llvm-mca is a model. It knows no caches and no branch prediction. Its A53 gives every vector operation
-a latency of six cycles, far more than the core needs, so its figures there serve to compare one loop with another and
-not as cycle counts. It has one model for A72 and A76 with two vector ports.
+What to make of it: llvm-mca is a model. It knows no caches and no branch prediction. Its A53 gives every vector
+operation a latency of six cycles, far more than the core needs, so its figures there serve to compare one loop with
+another and not as cycle counts. It has one model for A72 and A76 with two vector ports.
 """
 
 from __future__ import annotations
@@ -38,9 +38,24 @@ from emulated import count, retired
 CORES = ("cortex-a53", "cortex-a72", "cortex-a76")
 ITERATIONS = 200
 CAVEAT = (
-    "llvm-mca is a model without caches. Its Cortex-A53 gives every vector operation a latency of six cycles: those figures "
-    "compare loops with each other and are no cycle counts. A72 and A76 share one model."
+    "llvm-mca is a model without caches. Its Cortex-A53 gives every vector operation a latency of six cycles: those "
+    "figures compare loops with each other and are no cycle counts. A72 and A76 share one model."
 )
+NEAR = 0.9
+"""Share of the limit from which on the limit is what counts."""
+
+UNITS = {
+    "A53UnitFPALU": "vector unit",
+    "A53UnitFPMDS": "vector multiplier",
+    "A53UnitLdSt": "loads and stores",
+    "A57UnitW": "vector units",
+    "A57UnitX": "vector units",
+    "A57UnitL": "loads",
+    "A57UnitS": "stores",
+    "A57UnitI": "integer units",
+}
+"""What llvm's models call the units of these cores."""
+
 _MARK = "kws_mca_"
 _BRANCH = re.compile(r"^(b\.\w+|b|cbn?z|tbn?z)$")
 
@@ -89,12 +104,8 @@ def find_llvm_mca() -> str:
 def loops_of(source: Path, folder: Path) -> list[Loop]:
     """The inner loops of one C or assembly file, which is compiled in ``folder``."""
     text = source.read_text()
-    marked = re.sub(r"^\s*// *LLVM-MCA-BEGIN +(\w+).*$", rf"{_MARK}begin_\1:", text, flags=re.MULTILINE)
-    marked = (
-        re.sub(r"^\s*// *LLVM-MCA-END.*$", "", marked, flags=re.MULTILINE) if source.suffix != ".S" else _ends(marked)
-    )
     copy, out = folder / source.name, folder / f"{source.name}.o"
-    copy.write_text(marked if source.suffix == ".S" else text)
+    copy.write_text(_labelled(text) if source.suffix == ".S" else text)
     includes = [f"-I{count.ROOT / 'firmware/include'}", f"-I{count.ROOT / 'firmware/src'}", f"-I{source.parent}"]
     command = [retired.cross_compiler(), *count.FLAGS, *includes, "-c", copy, "-o", out]
     subprocess.run([str(part) for part in command], check=True)
@@ -104,9 +115,10 @@ def loops_of(source: Path, folder: Path) -> list[Loop]:
     return found
 
 
-def _ends(text: str) -> str:
-    """LLVM-MCA-END lines as labels, each with a number of its own: the marked region before it has the name."""
+def _labelled(text: str) -> str:
+    """Marker comments as labels, which the object file keeps: the marked part lies between two of them."""
     number = iter(range(1 << 30))
+    text = re.sub(r"^\s*// *LLVM-MCA-BEGIN +(\w+).*$", rf"{_MARK}begin_\1:", text, flags=re.MULTILINE)
     return re.sub(r"^\s*// *LLVM-MCA-END.*$", lambda _: f"{_MARK}end_{next(number)}:", text, flags=re.MULTILINE)
 
 
@@ -175,9 +187,21 @@ def analyse(loop: Loop, core: str, llvm_mca: str) -> dict[str, Any]:
     done = subprocess.run([llvm_mca, *options, "-"], input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise retired.MissingTool(f"{llvm_mca} cannot read {loop.name}: {done.stderr.strip().splitlines()[0]}")
-    summary = json.loads(done.stdout)["CodeRegions"][0]["SummaryView"]
+    document = json.loads(done.stdout)
+    region, units = document["CodeRegions"][0], document["TargetInfo"]["Resources"]
+    summary = region["SummaryView"]
     cycles, limit = summary["TotalCycles"] / summary["Iterations"], summary["BlockRThroughput"]
     found: dict[str, Any] = {"cycles": round(cycles, 2), "limit": round(limit, 2), "share": round(limit / cycles, 3)}
+    # The last entries are sums over the loop.
+    pressure = region["ResourcePressureView"]["ResourcePressureInfo"]
+    sums = {
+        units[entry["ResourceIndex"]].partition(".")[0]: entry["ResourceUsage"]
+        for entry in pressure
+        if entry["InstructionIndex"] == len(region["Instructions"])
+    }
+    busiest = max(sums, key=lambda unit: sums[unit])
+    port = UNITS.get(busiest, busiest) if sums[busiest] > limit - 0.5 else "decoding"
+    found["limited_by"] = port if found["share"] >= NEAR else "waiting for results"
     if loop.products:
         found["cycles_per_128_macs"] = round(cycles / loop.products, 2)
     return found

@@ -1,7 +1,7 @@
 """Counts the instructions that an emulated AArch64 program retires, by address, function and class.
 
-Built on counter.c, a QEMU plugin that is compiled when needed. Counts are exact and do not depend on this machine's speed
-or load; they say nothing of caches or of how many instructions a core runs in a cycle.
+Built on counter.c, a QEMU plugin that is compiled when needed. Counts are exact and do not depend on this machine's
+speed or load; they say nothing of caches or of how many instructions a core runs in a cycle.
 """
 
 from __future__ import annotations
@@ -39,10 +39,12 @@ def need(name: str, package: str) -> str:
 
 
 def emulator() -> str:
+    """The path of the emulator."""
     return need(EMULATOR, "qemu-user")
 
 
 def cross_compiler() -> str:
+    """The path of the cross compiler."""
     return need(CC, "gcc-aarch64-linux-gnu, and libc6-dev-arm64-cross")
 
 
