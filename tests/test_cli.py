@@ -53,6 +53,19 @@ def test_unknown_command_is_a_usage_error() -> None:
     assert "liste" in shown.stderr
 
 
+def test_train_lists_its_binarizers_and_refuses_others(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from kws_training.quantizers import BINARIZERS
+
+    listed = run("train", "--list-binarizers", env={**os.environ, "COLUMNS": "120"})
+    assert listed.returncode == 0, listed.stderr
+    for name in BINARIZERS:
+        assert f"\n{name} " in listed.stdout
+    refused = run("train", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--binarizer", "none")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "'none' is no binarizer; choose bireal," in refused.stderr and refused.stderr.count("\n") == 1
+
+
 def test_an_error_is_one_line_on_stderr(tmp_path: Path) -> None:
     missing = tmp_path / "no such model.kws"
     shown = run("info", str(missing))

@@ -120,6 +120,83 @@ def test_train_writes_a_model_that_the_engine_reads(corpus, tmp_path):
     assert (out / "curves.png").stat().st_size > 1000
 
 
+def of_binarizer(name: str, epochs: int | None = None) -> Settings:
+    stages = STAGES if epochs is None else tuple(replace(stage, epochs=epochs) for stage in STAGES)
+    return replace(SETTINGS, topology=replace(SETTINGS.topology, binarizer=name), stages=stages)
+
+
+@pytest.mark.parametrize("name", ["recu", "uniform-4"])
+def test_schedules_learned_scales_and_ranges_outlive_an_interruption(data, tmp_path, name):
+    settings = of_binarizer(name)
+    whole = Run(tmp_path / "whole", settings, data, Watcher()).train().state_dict()
+    total = data.steps(settings.batch, 0.2) * sum(stage.epochs for stage in STAGES)
+    with pytest.raises(KeyboardInterrupt):
+        Run(tmp_path / "part", settings, data, StopAfter(round(0.8 * total))).train()
+    resumed = Run(tmp_path / "part", resumed_settings(tmp_path / "part"), data, Watcher(), resume=True)
+    result = resumed.train().state_dict()
+    assert all(torch.equal(result[key], value) for key, value in whole.items())
+    assert any(".quantize_" in key for key in whole)
+
+
+class Listener(Watcher):
+    """Keeps what it is warned of."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def warn(self, sentence: str) -> None:
+        self.sentences.append(sentence)
+
+
+def test_a_binarizer_that_the_engine_cannot_run_trains_and_says_so(corpus, tmp_path):
+    listener = Listener()
+    assert train(corpus, tmp_path, of_binarizer("dorefa-2", 1), listener, plain) is None
+    assert not (tmp_path / "model.kws").exists()
+    for name in ("teacher.pt", "student.pt", "record.json", "curves.png"):
+        assert (tmp_path / name).stat().st_size > 1000
+    assert listener.sentences == [
+        "'dorefa-2' trains but exports no model: its inputs and weights have 2 bits, the engine's have one."
+    ]
+
+
+def test_one_teacher_serves_every_binarizer_and_what_they_learn_reaches_the_model(corpus, data, tmp_path):
+    train(corpus, tmp_path / "first", of_binarizer("reactnet", 1), Watcher(), plain)
+    settings = of_binarizer("xnor++", 1)
+    model = train(corpus, tmp_path / "second", settings, Watcher(), plain, teacher=tmp_path / "first")
+    record = json.loads((tmp_path / "second" / "record.json").read_text())
+    assert [row["stage"] for row in record["epochs"]] == ["activations", "binary"]
+    assert model.provenance["recipe"]["binarizer"] == "xnor++"
+    scale = checkpoint.load(tmp_path / "second" / "student.pt")["network"]["linear.quantize_weight.scale"]
+    assert (scale - scale[0]).abs().max() > 0
+    with pytest.raises(KwsError, match="another shape"):
+        train(
+            corpus,
+            tmp_path / "third",
+            replace(settings, words=("low", "other")),
+            Watcher(),
+            plain,
+            teacher=tmp_path / "first",
+        )
+
+
+def test_settings_from_before_binarizers_had_names_are_the_defaults():
+    content = json.loads(json.dumps(SETTINGS.as_dict()))
+    topology = {key: value for key, value in content["topology"].items() if key != "binarizer"}
+    before = {"activation": "polynomial", "weight": "clipped"}
+    assert Settings.from_dict({**content, "topology": {**topology, **before}}) == SETTINGS
+    with pytest.raises(KwsError, match="clipped and clipped"):
+        Settings.from_dict({**content, "topology": {**topology, **before, "activation": "clipped"}})
+
+
+def test_learned_thresholds_and_scales_are_not_decayed(data, tmp_path):
+    run = Run(tmp_path, of_binarizer("lpb"), data, Watcher())
+    groups = run._optimizer(replace(STAGES[-1], decay=0.1)).param_groups
+    decayed = {id(p) for group in groups if group["weight_decay"] for p in group["params"]}
+    learned = [p for key, p in run.network.named_parameters() if ".quantize_" in key]
+    assert learned and not any(id(p) in decayed for p in learned)
+    assert id(run.network.linear.weight) in decayed
+
+
 def test_a_folder_with_a_run_is_not_overwritten(uninterrupted, data):
     with pytest.raises(KwsError, match="--resume"):
         Run(uninterrupted[0].folder, SETTINGS, data, Watcher())
@@ -277,6 +354,11 @@ def test_recipes_scale_and_bad_ones_are_refused():
     assert [s.epochs for s in recipe("standard", RECIPES["standard"][-1].epochs // 2)][-1] == RECIPES["standard"][
         -1
     ].epochs // 2
-    for call in (lambda: recipe("long"), lambda: recipe("quick", 0), lambda: new_settings(TASK, preset="x")):
+    for call in (
+        lambda: recipe("long"),
+        lambda: recipe("quick", 0),
+        lambda: new_settings(TASK, preset="x"),
+        lambda: new_settings(TASK, binarizer="x"),
+    ):
         with pytest.raises(KwsError):
             call()

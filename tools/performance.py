@@ -96,6 +96,19 @@ def wake_words(found: dict[str, Any]) -> str:
     return f"{text}\n\nNot measured: {left_out}."
 
 
+def hops() -> str:
+    """Instructions of a second of the stream by hop."""
+    rows: list[list[object]] = []
+    for frames in (2, 4, 8, 16):
+        model = random_model(0)
+        model.hop_frames = frames
+        with tempfile.TemporaryDirectory(prefix="kws-hops-") as folder:
+            depths = count.measure(count.build(model, Path(folder)), "neon")["depths"]
+        milliseconds = round(1000 * frames * model.preset.hop / model.preset.sample_rate)
+        rows.append([f"{frames} frames, {milliseconds} ms", *(depth["second_total"] for depth in depths.values())])
+    return table(["a classification every", *(f"depth {delta}" for delta in depths)], rows)
+
+
 def growth(base: dict[str, Any]) -> str:
     """How instructions of a window grow, from random models of other shapes."""
     rows: list[list[object]] = []
@@ -195,6 +208,8 @@ def page(seconds: float) -> str:
         steps(),
         "## How it grows\n\n" + TEXT["growth"],
         growth(depths),
+        "Instructions of a second of audio, features included, by hop:",
+        hops(),
         "## On the host\n\n" + TEXT["host"],
         host(model, seconds),
         "## Other wake-word engines\n\n" + TEXT["words"],

@@ -160,8 +160,7 @@ class BinaryLayer(nn.Module):
         The latent weight itself where the fold would come to the same, so that nothing is rounded twice.
         """
         weight = self.weight.detach()
-        with torch.no_grad():
-            values, scale = self.quantize_weight(weight)
+        values, scale = (part.detach() for part in self.quantize_weight(weight))
         if torch.equal(values, sign(weight)) and torch.equal(scale, weight_scale(weight)):
             return weight
         return values * scale.view(-1, *[1] * (weight.ndim - 1))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Expansion on NEON: 128 inputs by expand_neon.S, any other width here.
+ * Expansion on NEON: 128 and 256 inputs by expand_neon.S, any other width here.
  */
 #include "kernels_neon.h"
 
@@ -10,11 +10,17 @@
 
 void kwsi_expand_neon_2(const uint64_t *bits, const uint64_t *weight, int outputs, const int16_t *below,
                         const uint64_t *flip, uint64_t *out);
+void kwsi_expand_neon_4(const uint64_t *bits, const uint64_t *weight, int outputs, const int16_t *below,
+                        const uint64_t *flip, uint64_t *out);
 
 void kwsi_expand_neon(const uint64_t *bits, const uint64_t *weight, int words, int outputs, const int16_t *below,
                       const uint64_t *flip, uint64_t *out) {
     if (words == 2) {
         kwsi_expand_neon_2(bits, weight, outputs, below, flip, out);
+        return;
+    }
+    if (words == 4) {
+        kwsi_expand_neon_4(bits, weight, outputs, below, flip, out);
         return;
     }
     for (int o = 0; o < outputs; o += 64) {

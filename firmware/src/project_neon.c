@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Projection on NEON: 256 inputs by project_neon.S, any other width here.
+ * Projection on NEON: 128 and 256 inputs by project_neon.S, any other width here.
  */
 #include "kernels_neon.h"
 
@@ -9,11 +9,17 @@
 #include "binary_neon.h"
 #include "residual.h"
 
+void kwsi_project_neon_2(const uint64_t *bits, const uint64_t *weight, int outputs, const kwsi_affine_t *affine,
+                         int16_t *x, const int16_t *threshold, uint64_t *out);
 void kwsi_project_neon_4(const uint64_t *bits, const uint64_t *weight, int outputs, const kwsi_affine_t *affine,
                          int16_t *x, const int16_t *threshold, uint64_t *out);
 
 void kwsi_project_neon(const uint64_t *bits, const uint64_t *weight, int words, int outputs,
                        const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out) {
+    if (words == 2) {
+        kwsi_project_neon_2(bits, weight, outputs, affine, x, threshold, out);
+        return;
+    }
     if (words == 4) {
         kwsi_project_neon_4(bits, weight, outputs, affine, x, threshold, out);
         return;

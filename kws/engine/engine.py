@@ -246,20 +246,27 @@ class Stream:
         Raises:
             KwsError: not a one-dimensional int16 array.
         """
-        pcm = _checked(pcm, np.int16, (-1,), "pcm")
-        events: list[Event] = []
+        if not (type(pcm) is np.ndarray and pcm.ndim == 1 and pcm.dtype == _INT16 and pcm.flags.c_contiguous):
+            pcm = _checked(pcm, np.int16, (-1,), "pcm")  # for most chunks the shorter question is enough
         with self._state.lock:
+            if len(pcm) <= FEED_SAMPLES:
+                return self._feed(pcm) if len(pcm) else []
+            events: list[Event] = []
             for start in range(0, len(pcm), FEED_SAMPLES):
                 events += self._feed(pcm[start : start + FEED_SAMPLES])
         return events
 
     def _feed(self, pcm: NDArray[np.int16]) -> list[Event]:
         state, engine = self._state, self._engine
-        count = state.c.kws_feed(state.pointer, _pointer(pcm), len(pcm), self._events, len(self._events))
+        # By address: _pointer would take as long as the engine takes for a short chunk.
+        samples = ctypes.byref(ctypes.c_int16.from_address(pcm.__array_interface__["data"][0]))
+        count = state.check(state.c.kws_feed(state.pointer, samples, len(pcm), self._events, len(self._events)))
+        if count == 0:
+            return []
         rate = engine.preset.sample_rate
         return [
             Event(engine.class_names[event.word], event.sample / rate, event.score, event.delta)
-            for event in self._events[: state.check(count)]
+            for event in self._events[:count]
         ]
 
     @property
@@ -311,6 +318,7 @@ def _checked(value: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...
     return np.ascontiguousarray(array)
 
 
+_INT16 = np.dtype(np.int16)
 _C_TYPES: dict[np.dtype[Any], Any] = {np.dtype(np.int16): ctypes.c_int16, np.dtype(np.float32): ctypes.c_float}
 
 

@@ -46,8 +46,10 @@ int main(void) {
     CHECK(neon->conv1, address(rows), COLUMNS, MELS, z, z, a);
     CHECK(neon->conv2, address(rows), COLUMNS, MELS / 4, z, z, a);
     CHECK(neon->expand, z, z, CHANNELS / 64, HIDDEN, z, z, a);
+    CHECK(neon->expand, z, z, 4, HIDDEN, z, z, a);
     CHECK(neon->expand, z, z, 3, HIDDEN, z, z, a);
     CHECK(neon->project, z, z, HIDDEN / 64, CHANNELS, address(&affine), a, z, b);
+    CHECK(neon->project, z, z, 2, CHANNELS, address(&affine), a, z, b);
     CHECK(neon->project, z, z, 3, CHANNELS, address(&affine), a, z, b);
     CHECK(neon->memory, z, z, STEPS, CHANNELS / 64, address(&affine), b, z, c);
     CHECK(neon->classifier, z, STEPS * CHANNELS, z, CLASSES, a);

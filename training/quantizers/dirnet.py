@@ -35,9 +35,9 @@ def bounded_slope(x: Tensor, scheduled: float) -> Tensor:
     """The derivative of the module at ``x``; ``scheduled``: the sharpness that the schedule asks for."""
     values = x.detach().abs().flatten()
     values = values[:: max(1, values.numel() // SAMPLE)]
-    near = torch.quantile(values, UPDATED).clamp_min(SMALLEST).item()
-    t = min(scheduled, math.atanh(math.sqrt(1.0 - WORTH)) / near)
-    return tanh_slope(x, t, max(1.0 / t, 1.0))
+    near = torch.quantile(values, UPDATED).clamp_min(SMALLEST)
+    t = (math.atanh(math.sqrt(1.0 - WORTH)) / near).clamp_max(scheduled)
+    return tanh_slope(x, t, (1.0 / t).clamp_min(1.0))
 
 
 class DteInput(EdeInput):

@@ -60,9 +60,7 @@ class DorefaWeight(WeightQuantizer):
     def forward(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         bent = torch.tanh(weight)
         most = bent.detach().abs().amax().clamp_min(SMALLEST)
-        # The largest may come out a rounding error beyond 1.
-        values = 2.0 * quantize((bent / (2.0 * most) + 0.5).clamp(0.0, 1.0), self.bits) - 1.0
-        return values, weight.new_ones(self.outputs)
+        return 2.0 * quantize(bent / (2.0 * most) + 0.5, self.bits) - 1.0, weight.new_ones(self.outputs)
 
 
 class DorefaSignWeight(WeightQuantizer):

@@ -45,6 +45,6 @@ def round_half_up(x: Tensor) -> Tensor:
     return _Round.apply(x)
 
 
-def tanh_slope(x: Tensor, sharpness: Tensor | float, height: float) -> Tensor:
+def tanh_slope(x: Tensor, sharpness: Tensor | float, height: Tensor | float) -> Tensor:
     """``height * t (1 - tanh(t x)^2)``, the derivative of ``height * tanh(t x)``."""
     return height * sharpness * (1.0 - torch.tanh(sharpness * x).square())

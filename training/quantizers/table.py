@@ -34,7 +34,7 @@ def _dorefa(bits: int) -> Binarizer:
 
 def _uniform(bits: int) -> Binarizer:
     obstacle = f"its inputs and weights have {bits} bits"
-    paper = "scale and zero point, Jacob et al., CVPR 2018"
+    paper = "Jacob et al., CVPR 2018"
     return Binarizer(paper, partial(UniformInput, bits), partial(UniformWeight, bits), obstacle=obstacle)
 
 
@@ -48,13 +48,11 @@ BINARIZERS: dict[str, Binarizer] = {
     "reactnet": Binarizer("ReActNet, Liu et al., ECCV 2020", RSignInput, BiRealWeight, "thresholds"),
     "recu": Binarizer("ReCU, Xu et al., ICCV 2021", BiRealInput, RecuWeight, "scales; schedule of the clamp"),
     "fda": Binarizer("FDA-BNN, Xu et al., NeurIPS 2021", FourierInput, FourierWeight, "schedule of terms"),
-    "lpb": Binarizer("BiFSMNv2's LPB, Qin et al., TNNLS 2023", LpbInput, LpbWeight, "thresholds, slopes"),
-    "lsr": Binarizer("BiPointNet's LSR, Qin et al., ICLR 2021", ClippedInput, LayerScaleWeight, "a scale per layer"),
+    "lpb": Binarizer("BiFSMNv2, Qin et al., TNNLS 2023", LpbInput, LpbWeight, "thresholds, slopes"),
+    "lsr": Binarizer("BiPointNet, Qin et al., ICLR 2021", ClippedInput, LayerScaleWeight, "a scale per layer"),
     **{f"dorefa-{bits}": _dorefa(bits) for bits in range(1, 9)},
     **{f"uniform-{bits}": _uniform(bits) for bits in range(2, 9)},
-    "int8": Binarizer(
-        "symmetric int8, Jacob et al., CVPR 2018", Int8Input, Int8Weight, obstacle="its inputs and weights have 8 bits"
-    ),
+    "int8": Binarizer("Jacob et al., CVPR 2018", Int8Input, Int8Weight, obstacle="its inputs and weights have 8 bits"),
 }
 
 
