@@ -12,9 +12,9 @@ MOMENTUM = 0.1
 
 
 def follow(running: Tensor, batch: Tensor, training: bool) -> Tensor:
-    """A range in use: ``running`` moved towards ``batch`` in place while training, from the batch's own at first.
+    """The range to use: ``running``, first moved in place towards the ``batch``'s own if ``training``.
 
-    ``running`` is 0 or nan-free; all zeros mean that nothing has been seen. Both have the same shape; no gradient.
+    All zeros in ``running`` mean that nothing has been seen: the batch is then the first. Of one shape, no gradient.
     """
     if not running.any():
         if not training:
