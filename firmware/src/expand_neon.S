@@ -27,6 +27,7 @@
  */
 #include "asm.h"
 #include "pipeline.h"
+#include "rows_neon.h"
 
 #if defined(__aarch64__)
 
@@ -92,28 +93,12 @@
         zip1    v17.16b, v18.16b, v19.16b
         zip1    v18.16b, v20.16b, v21.16b
         zip1    v19.16b, v22.16b, v23.16b
-        zip1    v20.8h, v16.8h, v17.8h
-        zip2    v21.8h, v16.8h, v17.8h
-        zip1    v22.8h, v18.8h, v19.8h
-        zip2    v23.8h, v18.8h, v19.8h
-        zip1    v16.4s, v20.4s, v22.4s
-        zip2    v17.4s, v20.4s, v22.4s
-        zip1    v18.4s, v21.4s, v23.4s
-        zip2    v19.4s, v21.4s, v23.4s
+        turn_rows
         eor     v16.16b, v16.16b, v24.16b
         eor     v17.16b, v17.16b, v24.16b
         eor     v18.16b, v18.16b, v24.16b
         eor     v19.16b, v19.16b, v24.16b
-        mov     x0, x5
-        st1     {v16.d}[0], [x0], x9
-        st1     {v16.d}[1], [x0], x9
-        st1     {v17.d}[0], [x0], x9
-        st1     {v17.d}[1], [x0], x9
-        st1     {v18.d}[0], [x0], x9
-        st1     {v18.d}[1], [x0], x9
-        st1     {v19.d}[0], [x0], x9
-        st1     {v19.d}[1], [x0]
-        add     x5, x5, #8
+        store_rows x5
 .endm
 
 function kwsi_expand_neon_2
@@ -199,20 +184,6 @@ end kwsi_expand_neon_2
  *     v16-v31  rows: row r in v(16 + 2r), v(17 + 2r)
  * Saved: d8-d12, d14, d15. */
 
-/* Sixteen outputs' bits, 16 of each row in v\bits, to the rows of `out`, x9 bytes apart. */
-.macro  store_sixteen bits
-        mov     x0, x5
-        st1     {v\bits\().h}[0], [x0], x9
-        st1     {v\bits\().h}[1], [x0], x9
-        st1     {v\bits\().h}[2], [x0], x9
-        st1     {v\bits\().h}[3], [x0], x9
-        st1     {v\bits\().h}[4], [x0], x9
-        st1     {v\bits\().h}[5], [x0], x9
-        st1     {v\bits\().h}[6], [x0], x9
-        st1     {v\bits\().h}[7], [x0]
-        add     x5, x5, #2
-.endm
-
 /* Bits go from v\before to v\bits. Pointers of each of the three outputs are right for \at = 0, or one behind. */
 .macro  output_4 bits, before, at
     mid eor     v6.16b, v30.16b, v11.16b
@@ -273,7 +244,7 @@ end kwsi_expand_neon_2
 .macro  finish_4
         ld1r    {v14.8h}, [x4], #2
         eor     v14.16b, v14.16b, v15.16b
-        store_sixteen 14
+        store_sixteen 14, x5
 .endm
 
 function kwsi_expand_neon_4

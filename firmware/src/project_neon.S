@@ -27,6 +27,7 @@
  */
 #include "asm.h"
 #include "pipeline.h"
+#include "rows_neon.h"
 
 #if defined(__aarch64__)
 
@@ -132,24 +133,8 @@
 .macro  store_bits
         ldp     q16, q17, [sp, #64]
         ldp     q18, q19, [sp, #96]
-        zip1    v20.8h, v16.8h, v17.8h
-        zip2    v21.8h, v16.8h, v17.8h
-        zip1    v22.8h, v18.8h, v19.8h
-        zip2    v23.8h, v18.8h, v19.8h
-        zip1    v16.4s, v20.4s, v22.4s
-        zip2    v17.4s, v20.4s, v22.4s
-        zip1    v18.4s, v21.4s, v23.4s
-        zip2    v19.4s, v21.4s, v23.4s
-        mov     x10, x6
-        st1     {v16.d}[0], [x10], x9
-        st1     {v16.d}[1], [x10], x9
-        st1     {v17.d}[0], [x10], x9
-        st1     {v17.d}[1], [x10], x9
-        st1     {v18.d}[0], [x10], x9
-        st1     {v18.d}[1], [x10], x9
-        st1     {v19.d}[0], [x10], x9
-        st1     {v19.d}[1], [x10]
-        add     x6, x6, #8
+        turn_rows
+        store_rows x6
 .endm
 
 /* Output 15 of a group, which none follows to hide it. */
@@ -265,20 +250,6 @@ end kwsi_project_neon_4
  *     v22 v23  the bits so far, the newest of a 16-bit lane on top: after the first output, after the second
  *     v24-v31  rows
  * Saved: d8-d10. */
-
-/* Sixteen outputs' bits, 16 of each row in v\bits, to the rows of `out`, x9 bytes apart. */
-.macro  store_sixteen bits
-        mov     x0, x6
-        st1     {v\bits\().h}[0], [x0], x9
-        st1     {v\bits\().h}[1], [x0], x9
-        st1     {v\bits\().h}[2], [x0], x9
-        st1     {v\bits\().h}[3], [x0], x9
-        st1     {v\bits\().h}[4], [x0], x9
-        st1     {v\bits\().h}[5], [x0], x9
-        st1     {v\bits\().h}[6], [x0], x9
-        st1     {v\bits\().h}[7], [x0]
-        add     x6, x6, #2
-.endm
 
 /* Two outputs. Pointers of each of the three pairs are right for \at = 0, or one pair behind. */
 .macro  pair at
@@ -400,7 +371,7 @@ function kwsi_project_neon_2
         subs    w2, w2, #16
         b.eq    .Lproject_2_last
         cbz     x11, .Lproject_2_group
-        store_sixteen 23
+        store_sixteen 23, x6
         b       .Lproject_2_group
 .Lproject_2_last:
         stages  0, 1, 1
@@ -408,7 +379,7 @@ function kwsi_project_neon_2
         stages  0, 0, 1
         pair    1
         cbz     x11, .Lproject_2_done
-        store_sixteen 23
+        store_sixteen 23, x6
 .Lproject_2_done:
         ldr     d10, [sp, #16]
         ldp     d8, d9, [sp], #32
