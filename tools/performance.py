@@ -125,14 +125,13 @@ def growth(base: dict[str, Any]) -> str:
 
 
 def loops() -> str:
-    """llvm-mca's view of the inner loops."""
+    """llvm-mca's view of the inner loops, and what it says limits them."""
     rows = []
     for row in mca.report():
-        if row["source"].endswith(".S"):
-            cores = [
-                f"{row['cores'][core]['cycles']:g} ({100 * row['cores'][core]['share']:.0f} %)" for core in mca.CORES
-            ]
-            rows.append([row["loop"], row["instructions"], row["vector"], row.get("vector_per_128_macs", "-"), *cores])
+        cores = [
+            f"{core['cycles']:g} ({100 * core['share']:.0f} %, {core['limited_by']})" for core in row["cores"].values()
+        ]
+        rows.append([row["loop"], row["instructions"], row["vector"], row.get("vector_per_128_macs", "-"), *cores])
     return table(["loop", "instructions", "vector", "vector per 128 binary MACs", *mca.CORES], rows)
 
 
@@ -252,12 +251,12 @@ second at any depth, is window, spectrum and mel; it costs less than the network
 than the network at depth 4.
 """,
     "loops": """
-Cycles an iteration by llvm-mca, and the share of the port limit that they reach: the fewest cycles in which the core's
-ports can take these instructions. Port limits, 128-bit operations a cycle: A53 one, A72 and A76 two in llvm-mca's
-model. Vector operations per 128 binary multiply-accumulates include the whole epilogue: comparison and packing, and for
-project scale, bias, PReLU and residual. Up to the integer sums they are 2.94 for expand (47 for 16 products) and 3.0
-for project and conv2; the sums stay in registers, and none is stored. daBNN's loop takes 4.0, Larq Compute Engine's 3.0
-before its epilogue.
+Cycles an iteration by llvm-mca; in brackets the share of the port limit that they reach, the fewest cycles in which
+the core's ports can take these instructions, and what limits the loop. Port limits, 128-bit operations a cycle: A53
+one, A72 and A76 two in llvm-mca's model. Vector operations per 128 binary multiply-accumulates include the whole
+epilogue: comparison and packing, and for project scale, bias, PReLU and residual. Up to the integer sums they are
+2.94 for expand (47 for 16 products) and 3.0 for project and conv2; the sums stay in registers, and none is stored.
+daBNN's loop takes 4.0, Larq Compute Engine's 3.0 before its epilogue.
 """,
     "ladder": """
 `python tools/ladder.py`, by 128 binary multiply-accumulates, one tile of 8 rows and 128 outputs. The last rung of each
