@@ -68,7 +68,7 @@ class Settings:
     warmup: float = 2.0
     answers: float = 1.0
     hidden: float = 1.0
-    temperature: float = 2.0
+    temperature: float = 1.0
     depth_weights: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def as_dict(self) -> dict:
