@@ -68,13 +68,16 @@ static void check_mel(kwsi_mel_fn *run, const float *powers, const uint16_t *fir
     }
 }
 
-static void check_quantize(kwsi_quantize_fn *run, const float *decibels, int n_mels, float offset, float scale,
-                           int8_t *row) {
+static void check_quantize(kwsi_quantize_fn *run, const float *decibels, int frames, int n_mels, float offset,
+                           float scale, int8_t *rows) {
     int8_t expected[32 + MAX_MELS];
+    int bytes = kwsi_row_bytes(n_mels);
     require(n_mels <= MAX_MELS);
-    run(decibels, n_mels, offset, scale, row);
-    kwsi_quantize_portable(decibels, n_mels, offset, scale, expected);
-    require_same(row, expected, (size_t)kwsi_row_bytes(n_mels));
+    run(decibels, frames, n_mels, offset, scale, rows);
+    for (int i = 0; i < frames; i++) {
+        kwsi_quantize_portable(decibels + i * n_mels, 1, n_mels, offset, scale, expected);
+        require_same(rows + i * bytes, expected, (size_t)bytes);
+    }
 }
 
 static void check_conv1(kwsi_conv1_fn *run, const int8_t *const *rows, int columns, int n_mels, const int8_t *weight,
@@ -211,8 +214,9 @@ static void check_classifier(kwsi_classifier_fn *run, const int16_t *x, int n, c
                           int n_mels, float *decibels) {                                                               \
         check_mel(kwsi_##isa.mel, powers, first, count, weight, n_mels, decibels);                                     \
     }                                                                                                                  \
-    static void quantize_##isa(const float *decibels, int n_mels, float offset, float scale, int8_t *row) {            \
-        check_quantize(kwsi_##isa.quantize, decibels, n_mels, offset, scale, row);                                     \
+    static void quantize_##isa(const float *decibels, int frames, int n_mels, float offset, float scale,               \
+                               int8_t *rows) {                                                                         \
+        check_quantize(kwsi_##isa.quantize, decibels, frames, n_mels, offset, scale, rows);                            \
     }                                                                                                                  \
     static void conv1_##isa(const int8_t *const *rows, int columns, int n_mels, const int8_t *weight,                  \
                             const int16_t *threshold, uint16_t *bits) {                                                \

@@ -87,7 +87,8 @@ void kwsi_front(kws_state_t *state, kwsi_front_t *front, int hop) {
 
 void kwsi_keep_frame(const kws_state_t *state, const kwsi_front_t *front, int index, const float *frame) {
     const kws_frontend_t *f = state->model->frontend;
-    state->kernels->quantize(frame, f->n_mels, f->offset, f->scale, front->rows + index * kwsi_row_bytes(f->n_mels));
+    int8_t *row = front->rows + index * kwsi_row_bytes(f->n_mels);
+    state->kernels->quantize(frame, 1, f->n_mels, f->offset, f->scale, row);
 }
 
 int16_t *kwsi_trace_front(const kws_state_t *state, const kwsi_front_t *front, int16_t *trace) {

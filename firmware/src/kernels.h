@@ -75,8 +75,9 @@ typedef void kwsi_spectrum_fn(float *work, int n_fft, const float *twiddle);
 typedef void kwsi_mel_fn(const float *powers, const uint16_t *first, const uint16_t *count, const float *weight,
                          int n_mels, float *decibels);
 
-/* decibels [n_mels] -> row [kwsi_row_bytes]: floor((decibels - offset) * scale + 0.5), saturated at 8 bits. */
-typedef void kwsi_quantize_fn(const float *decibels, int n_mels, float offset, float scale, int8_t *row);
+/* decibels [frames][n_mels] -> rows [frames][kwsi_row_bytes]: floor((decibels - offset) * scale + 0.5), saturated at 8
+ * bits. */
+typedef void kwsi_quantize_fn(const float *decibels, int frames, int n_mels, float offset, float scale, int8_t *rows);
 
 /* 5x5, stride 2: rows[2 columns + 3] -> bits [columns][kwsi_column_words]; column t reads rows[2 t .. 2 t + 4].
  * weight [5 time x 5 mel][16]; bit o of a word = (sum over the taps >= threshold[o]). */

@@ -91,9 +91,7 @@ static void run_single(kws_state_t *s, float *logits, int16_t *trace) {
 
 static void run_features(kws_state_t *s, const float *features, float *logits, int16_t *trace) {
     const kws_frontend_t *f = s->model->frontend;
-    for (int i = 0; i < f->frames; i++) {
-        kwsi_keep_frame(s, &s->single, i, features + i * f->n_mels);
-    }
+    s->kernels->quantize(features, f->frames, f->n_mels, f->offset, f->scale, s->single.rows);
     run_single(s, logits, trace);
 }
 

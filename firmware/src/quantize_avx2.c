@@ -13,17 +13,22 @@ KWSI_AVX2_INLINE __m256i quantized(__m256 decibels, __m256 offset, __m256 scale)
     return _mm256_sub_epi32(lifted, _mm256_set1_epi32(128));
 }
 
-KWSI_AVX2 void kwsi_quantize_avx2(const float *decibels, int n_mels, float offset, float scale, int8_t *row) {
-    int8_t *even = row + 16, *odd = even + kwsi_half_bytes(n_mels) + 16;
+KWSI_AVX2 void kwsi_quantize_avx2(const float *decibels, int frames, int n_mels, float offset, float scale,
+                                  int8_t *rows) {
     __m256 low = _mm256_set1_ps(offset), step = _mm256_set1_ps(scale);
     __m128i unzip = _mm_setr_epi8(0, 4, 8, 12, 2, 6, 10, 14, -1, -1, -1, -1, -1, -1, -1, -1);
-    memset(row, 0, (size_t)kwsi_row_bytes(n_mels));
-    for (int i = 0; i < n_mels / 2; i += 4) {
-        __m256i numbers = quantized(_mm256_loadu_ps(decibels + 2 * i), low, step);
-        __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(numbers), _mm256_extracti128_si256(numbers, 1));
-        __m128i bytes = _mm_shuffle_epi8(words, unzip);
-        kwsi_store32(even + i, (uint32_t)_mm_cvtsi128_si32(bytes));
-        kwsi_store32(odd + i, (uint32_t)_mm_extract_epi32(bytes, 1));
+    memset(rows, 0, (size_t)(frames * kwsi_row_bytes(n_mels)));
+    for (int frame = 0; frame < frames; frame++) {
+        int8_t *even = rows + 16, *odd = even + kwsi_half_bytes(n_mels) + 16;
+        for (int i = 0; i < n_mels / 2; i += 4) {
+            __m256i numbers = quantized(_mm256_loadu_ps(decibels + 2 * i), low, step);
+            __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(numbers), _mm256_extracti128_si256(numbers, 1));
+            __m128i bytes = _mm_shuffle_epi8(words, unzip);
+            kwsi_store32(even + i, (uint32_t)_mm_cvtsi128_si32(bytes));
+            kwsi_store32(odd + i, (uint32_t)_mm_extract_epi32(bytes, 1));
+        }
+        decibels += n_mels;
+        rows += kwsi_row_bytes(n_mels);
     }
 }
 

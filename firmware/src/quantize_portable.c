@@ -10,11 +10,15 @@ static int8_t quantized(float decibels, float offset, float scale) {
     return (int8_t)((int32_t)(value + 128.5f) - 128);
 }
 
-void kwsi_quantize_portable(const float *decibels, int n_mels, float offset, float scale, int8_t *row) {
-    int8_t *even = row + 16, *odd = even + kwsi_half_bytes(n_mels) + 16;
-    memset(row, 0, (size_t)kwsi_row_bytes(n_mels));
-    for (int i = 0; i < n_mels / 2; i++) {
-        even[i] = quantized(decibels[2 * i], offset, scale);
-        odd[i] = quantized(decibels[2 * i + 1], offset, scale);
+void kwsi_quantize_portable(const float *decibels, int frames, int n_mels, float offset, float scale, int8_t *rows) {
+    memset(rows, 0, (size_t)(frames * kwsi_row_bytes(n_mels)));
+    for (int frame = 0; frame < frames; frame++) {
+        int8_t *even = rows + 16, *odd = even + kwsi_half_bytes(n_mels) + 16;
+        for (int i = 0; i < n_mels / 2; i++) {
+            even[i] = quantized(decibels[2 * i], offset, scale);
+            odd[i] = quantized(decibels[2 * i + 1], offset, scale);
+        }
+        decibels += n_mels;
+        rows += kwsi_row_bytes(n_mels);
     }
 }

@@ -42,7 +42,7 @@ int main(void) {
     CHECK(neon->window, z, z, N_FFT, a);
     CHECK(neon->spectrum, a, N_FFT, z);
     CHECK(neon->mel, z, z, z, z, MELS, a);
-    CHECK(neon->quantize, z, MELS, a);
+    CHECK(neon->quantize, z, 2, MELS, a);
     CHECK(neon->conv1, address(rows), COLUMNS, MELS, z, z, a);
     CHECK(neon->conv2, address(rows), COLUMNS, MELS / 4, z, z, a);
     CHECK(neon->expand, z, z, CHANNELS / 64, HIDDEN, z, z, a);

@@ -285,20 +285,21 @@ static void test_mel(void) {
 
 static void test_quantize(void) {
     static const float odd[] = {NAN, -NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 0.0f, -0.0f, 1e-45f};
-    int n_mels = 8 * between(1, 32), bytes = kwsi_row_bytes(n_mels);
+    int n_mels = 8 * between(1, 32), frames = between(1, 4), bytes = frames * kwsi_row_bytes(n_mels);
     float offset = one_in(4) ? 0.0f : uniform(-60.0f, 0.0f), scale = one_in(4) ? 1.0f : uniform(-4.0f, 4.0f);
-    float *decibels = input(sizeof *decibels * (size_t)n_mels, 4);
+    float *decibels = input(sizeof *decibels * (size_t)(frames * n_mels), 4);
     void *copy;
-    int8_t *row = output((size_t)bytes, 64, &copy), *expected = copy;
-    snprintf(shape, sizeof shape, "n_mels %d, offset %.9g, scale %.9g", n_mels, (double)offset, (double)scale);
-    for (int i = 0; i < n_mels; i++) {
+    int8_t *rows = output((size_t)bytes, 64, &copy), *expected = copy;
+    snprintf(shape, sizeof shape, "frames %d, n_mels %d, offset %.9g, scale %.9g", frames, n_mels, (double)offset,
+             (double)scale);
+    for (int i = 0; i < frames * n_mels; i++) {
         decibels[i] = one_in(8)   ? odd[between(0, 8)]
                       : one_in(3) ? 0.25f * (float)between(-600, 600)
                                   : uniform(-140, 90);
     }
-    kwsi_quantize_portable(decibels, n_mels, offset, scale, expected);
-    tested->quantize(decibels, n_mels, offset, scale, row);
-    COMPARE(int8_t, row, expected, bytes, bytes);
+    kwsi_quantize_portable(decibels, frames, n_mels, offset, scale, expected);
+    tested->quantize(decibels, frames, n_mels, offset, scale, rows);
+    COMPARE(int8_t, rows, expected, bytes, bytes);
 }
 
 static void test_conv1(void) {

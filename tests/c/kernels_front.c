@@ -133,18 +133,20 @@ static float decibels(float offset, float scale) {
 }
 
 static void test_quantize(void) {
-    static float values[MAX_MELS];
+    enum { FRAMES = 3 };
+    static float values[FRAMES * MAX_MELS];
     static const float settings[][2] = {{-40.0f, 2.0f}, {-37.7f, 1.48f}, {0.0f, 1.0f}, {-55.0f, -0.3f}, {3.0f, 1e30f}};
     for (int n_mels = 8; n_mels <= MAX_MELS; n_mels += 8) {
         for (int round = 0; round < 20; round++) {
             float offset = settings[round % 5][0], scale = settings[round % 5][1];
-            for (int i = 0; i < n_mels; i++) {
+            int frames = integer(1, FRAMES);
+            for (int i = 0; i < frames * n_mels; i++) {
                 values[i] = decibels(offset, scale);
             }
-            size_t bytes = (size_t)kwsi_row_bytes(n_mels);
+            size_t bytes = (size_t)(frames * kwsi_row_bytes(n_mels));
             prepare(bytes);
-            portable->quantize(values, n_mels, offset, scale, (int8_t *)expected);
-            other->quantize(values, n_mels, offset, scale, (int8_t *)found);
+            portable->quantize(values, frames, n_mels, offset, scale, (int8_t *)expected);
+            other->quantize(values, frames, n_mels, offset, scale, (int8_t *)found);
             compare("quantize", n_mels, expected, found, bytes + GUARD);
         }
     }

@@ -128,20 +128,22 @@ static void check_conv2(int m, int time, int mel, int channel, int o) {
 }
 
 static void check_quantize(int n_mels) {
-    static _Alignas(64) int8_t row[32 + 256];
-    float decibels[256] = {0.0f};
-    for (int mel = 0; mel < n_mels; mel++) {
-        decibels[mel] = (float)(mel % 100 + 1);
+    enum { FRAMES = 2 };
+    static _Alignas(64) int8_t rows[FRAMES * (32 + 256)];
+    float decibels[FRAMES * 256] = {0.0f};
+    for (int i = 0; i < FRAMES * n_mels; i++) {
+        decibels[i] = (float)(i % 100 + 1);
     }
-    memset(row, 0x55, sizeof row);
-    tested->quantize(decibels, n_mels, 0.0f, 1.0f, row);
-    for (int mel = 0; mel < n_mels; mel++) {
-        int at = (mel % 2 ? 32 + kwsi_half_bytes(n_mels) : 16) + mel / 2;
-        require(row[at] == mel % 100 + 1, "quantize", mel, row[at]);
-        row[at] = 0;
+    memset(rows, 0x55, sizeof rows);
+    tested->quantize(decibels, FRAMES, n_mels, 0.0f, 1.0f, rows);
+    for (int i = 0; i < FRAMES * n_mels; i++) {
+        int mel = i % n_mels, at = (mel % 2 ? 32 + kwsi_half_bytes(n_mels) : 16) + mel / 2;
+        at += i / n_mels * kwsi_row_bytes(n_mels);
+        require(rows[at] == i % 100 + 1, "quantize", i, rows[at]);
+        rows[at] = 0;
     }
-    for (int i = 0; i < kwsi_row_bytes(n_mels); i++) {
-        require(row[i] == 0, "quantize's zeros", i, row[i]);
+    for (int i = 0; i < FRAMES * kwsi_row_bytes(n_mels); i++) {
+        require(rows[i] == 0, "quantize's zeros", i, rows[i]);
     }
 }
 
