@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * void kwsi_memory_neon_tile(const uint64_t *taps_and_rows, int sixteens, const kwsi_affine_t *affine, int16_t *x,
+ *                            const int16_t *threshold, uint64_t *out, size_t bytes)
+ *
+ * kwsi_memory_fn for eight steps of 16 * `sixteens` channels, 128 or 64: the five taps' weights and twelve rows, 128
+ * bits each; rows of out lie `bytes` apart.
+ *
+ * 1. Differing taps are counted for 128 channels at once, by two full adders, as three planes of bits: 13 operations a
+ *    step. Where the first two inputs of an adder differ, the carry is the third, else the first: BSL.
+ * 2. Each plane is transposed, so that a channel's eight steps lie side by side: 24 ZIP.
+ * 3. Sixteen channels at a time, BIT and BIF put the three bits of a channel together, two channels to a byte, and SHLL
+ *    lifts them to the top of 16-bit lanes: 23 operations and one a channel.
+ * 4. Scale, bias, slope, maximum, residual, compare and insert, four channels at a time: seven operations each. Scales
+ *    and slopes of eight channels lie in two registers, a lane each; LD4R spreads four biases or thresholds.
+ *
+ * Registers
+ *     x0 taps and rows, then scratch   w1 sixteens left   x2 scale   x3 x   x4 threshold   x5 out   x7 bias   x8 slope
+ *     x9 `bytes`   x10 planes   x11 bits
+ *     of 1 and 2: v0-v7 rows   v16-v26 differing taps and sums, or what is transposed   v27-v31 weights
+ *     of 3 and 4: v0 v2 scales   v1 v3 slopes   v4-v7 x, then whether it reaches the threshold
+ *     v8-v10 masks 0x55, 0x33, 0x70   v11 bits: number k of sixteen channels is bit k of each step's lane
+ *     v16-v23 counts of eight and eight channels   v24-v27 values   v28-v31 bias, value times slope, threshold
+ * Saved: d8-d11.
+ */
+#include "asm.h"
+#include "rows_neon.h"
+
+#if defined(__aarch64__)
+
+/* Three planes of one step, from its five rows and the taps in v27..v31. */
+.macro  count a, b, c, d, e, plane0, plane1, plane2
+        eor     v16.16b, \a\().16b, v27.16b
+        eor     v17.16b, \b\().16b, v28.16b
+        eor     v18.16b, \c\().16b, v29.16b
+        eor     v19.16b, \d\().16b, v30.16b
+        eor     v26.16b, \e\().16b, v31.16b
+        eor     v17.16b, v16.16b, v17.16b
+        eor     \plane2\().16b, v17.16b, v18.16b
+        bsl     v17.16b, v18.16b, v16.16b
+        eor     v18.16b, \plane2\().16b, v19.16b
+        eor     \plane0\().16b, v18.16b, v26.16b
+        bsl     v18.16b, v26.16b, \plane2\().16b
+        eor     \plane1\().16b, v17.16b, v18.16b
+        and     \plane2\().16b, v17.16b, v18.16b
+.endm
+
+.macro  count_two a, b, c, d, e, f, at
+        count   \a, \b, \c, \d, \e, v20, v22, v24
+        count   \b, \c, \d, \e, \f, v21, v23, v25
+        stp     q20, q21, [sp, #\at]
+        stp     q22, q23, [sp, #\at + 128]
+        stp     q24, q25, [sp, #\at + 256]
+.endm
+
+.macro  zip_two to0, to1, a, b
+        zip1    \to0\().16b, \a\().16b, \b\().16b
+        zip2    \to1\().16b, \a\().16b, \b\().16b
+.endm
+
+/* Eight rows of sixteen octets -> eight pairs of octets, each octet with its eight rows side by side. */
+.macro  transpose at
+        ldp     q0, q1, [sp, #\at]
+        ldp     q2, q3, [sp, #\at + 32]
+        ldp     q4, q5, [sp, #\at + 64]
+        ldp     q6, q7, [sp, #\at + 96]
+        zip_two v16, v20, v0, v4
+        zip_two v17, v21, v1, v5
+        zip_two v18, v22, v2, v6
+        zip_two v19, v23, v3, v7
+        zip_two v0, v2, v16, v18
+        zip_two v1, v3, v17, v19
+        zip_two v4, v6, v20, v22
+        zip_two v5, v7, v21, v23
+        zip_two v16, v17, v0, v1
+        zip_two v18, v19, v2, v3
+        zip_two v20, v21, v4, v5
+        zip_two v22, v23, v6, v7
+        stp     q16, q17, [sp, #\at]
+        stp     q18, q19, [sp, #\at + 32]
+        stp     q20, q21, [sp, #\at + 64]
+        stp     q22, q23, [sp, #\at + 96]
+.endm
+
+/* Four channels, whose counts lie in one half of v\c0 .. v\c3; the first is lane \lane of v\scale and v\slope. */
+.macro  four lift, half, c0, c1, c2, c3, scale, slope, lane, bit
+        ld4r    {v28.8h-v31.8h}, [x7], #8
+        \lift   v24.8h, \c0\().\half, #8
+        \lift   v25.8h, \c1\().\half, #8
+        \lift   v26.8h, \c2\().\half, #8
+        \lift   v27.8h, \c3\().\half, #8
+        sqrdmulh v24.8h, v24.8h, v\scale\().h[\lane]
+        sqrdmulh v25.8h, v25.8h, v\scale\().h[\lane + 1]
+        sqrdmulh v26.8h, v26.8h, v\scale\().h[\lane + 2]
+        sqrdmulh v27.8h, v27.8h, v\scale\().h[\lane + 3]
+        sqsub   v24.8h, v28.8h, v24.8h
+        sqsub   v25.8h, v29.8h, v25.8h
+        sqsub   v26.8h, v30.8h, v26.8h
+        sqsub   v27.8h, v31.8h, v27.8h
+        ldp     q4, q5, [x3]
+        ldp     q6, q7, [x3, #32]
+        sqrdmulh v28.8h, v24.8h, v\slope\().h[\lane]
+        sqrdmulh v29.8h, v25.8h, v\slope\().h[\lane + 1]
+        sqrdmulh v30.8h, v26.8h, v\slope\().h[\lane + 2]
+        sqrdmulh v31.8h, v27.8h, v\slope\().h[\lane + 3]
+        smax    v24.8h, v24.8h, v28.8h
+        smax    v25.8h, v25.8h, v29.8h
+        smax    v26.8h, v26.8h, v30.8h
+        smax    v27.8h, v27.8h, v31.8h
+        ld4r    {v28.8h-v31.8h}, [x4], #8
+        sqadd   v4.8h, v4.8h, v24.8h
+        sqadd   v5.8h, v5.8h, v25.8h
+        sqadd   v6.8h, v6.8h, v26.8h
+        sqadd   v7.8h, v7.8h, v27.8h
+        stp     q4, q5, [x3], #32
+        stp     q6, q7, [x3], #32
+        cmge    v4.8h, v4.8h, v28.8h
+        cmge    v5.8h, v5.8h, v29.8h
+        cmge    v6.8h, v6.8h, v30.8h
+        cmge    v7.8h, v7.8h, v31.8h
+        sli     v11.8h, v4.8h, #\bit
+        sli     v11.8h, v5.8h, #\bit + 1
+        sli     v11.8h, v6.8h, #\bit + 2
+        sli     v11.8h, v7.8h, #\bit + 3
+.endm
+
+function kwsi_memory_neon_tile
+        stp     d8, d9, [sp, #-32]!
+        stp     d10, d11, [sp, #16]
+        sub     sp, sp, #448            /* planes [3][8], bits of 64 channels */
+        ldp     q27, q28, [x0]
+        ldp     q29, q30, [x0, #32]
+        ldp     q31, q0, [x0, #64]      /* row r goes to v(r mod 8) */
+        ldp     q1, q2, [x0, #96]
+        ldp     q3, q4, [x0, #128]
+        ldp     q5, q6, [x0, #160]
+        count_two v0, v1, v2, v3, v4, v5, 0
+        ldp     q7, q0, [x0, #192]
+        count_two v2, v3, v4, v5, v6, v7, 32
+        ldp     q1, q2, [x0, #224]
+        count_two v4, v5, v6, v7, v0, v1, 64
+        ldr     q3, [x0, #256]
+        count_two v6, v7, v0, v1, v2, v3, 96
+        transpose 0
+        transpose 128
+        transpose 256
+        movi    v8.16b, #0x55
+        movi    v9.16b, #0x33
+        movi    v10.16b, #0x70
+        ldr     x8, [x2, #16]
+        ldp     x2, x7, [x2]
+        mov     x9, x6
+        mov     x10, sp
+        add     x11, sp, #384
+.Lmemory_16:
+        ldr     q17, [x10, #128]
+        ldr     q18, [x10, #256]
+        ldr     q16, [x10], #16
+        ldp     q0, q2, [x2], #32
+        ldp     q1, q3, [x8], #32
+        shl     v19.16b, v17.16b, #1    /* pairs of bits: of even channels, with zeros above the third bit */
+        ushr    v20.16b, v16.16b, #1    /* and of odd ones */
+        ushr    v22.16b, v18.16b, #1
+        and     v21.16b, v18.16b, v8.16b
+        bit     v19.16b, v16.16b, v8.16b
+        bif     v20.16b, v17.16b, v8.16b
+        and     v22.16b, v22.16b, v8.16b
+        shl     v16.16b, v21.16b, #2    /* halves of bytes: channels 0 and 4, 1 and 5, 2 and 6, 3 and 7 */
+        ushr    v18.16b, v19.16b, #2
+        shl     v17.16b, v22.16b, #2
+        bit     v16.16b, v19.16b, v9.16b
+        ushr    v19.16b, v20.16b, #2
+        bif     v18.16b, v21.16b, v9.16b
+        bit     v17.16b, v20.16b, v9.16b
+        bif     v19.16b, v22.16b, v9.16b
+        and     v20.16b, v16.16b, v10.16b
+        and     v21.16b, v17.16b, v10.16b
+        and     v22.16b, v18.16b, v10.16b
+        and     v23.16b, v19.16b, v10.16b
+        shl     v16.16b, v16.16b, #4
+        shl     v17.16b, v17.16b, #4
+        shl     v18.16b, v18.16b, #4
+        shl     v19.16b, v19.16b, #4
+        four    shll, 8b, v16, v17, v18, v19, 0, 1, 0, 0
+        four    shll, 8b, v20, v21, v22, v23, 0, 1, 4, 4
+        four    shll2, 16b, v16, v17, v18, v19, 2, 3, 0, 8
+        four    shll2, 16b, v20, v21, v22, v23, 2, 3, 4, 12
+        sub     w1, w1, #1
+        str     q11, [x11], #16
+        tst     w1, #3
+        b.ne    .Lmemory_16
+        sub     x11, x11, #64
+        ldp     q16, q17, [x11]
+        ldp     q18, q19, [x11, #32]
+        turn_rows
+        store_rows x5
+        cbnz    w1, .Lmemory_16
+        add     sp, sp, #448
+        ldp     d10, d11, [sp, #16]
+        ldp     d8, d9, [sp], #32
+        ret
+end kwsi_memory_neon_tile
+
+#endif
