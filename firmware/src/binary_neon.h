@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the binary operators share on NEON: eight rows' counts, the epilogue of the residual stream, and the way from
- * eight rows side by side to rows of bits.
+ * What the binary operators share on NEON: eight rows' counts, and the way from eight rows side by side to rows of
+ * bits.
  */
 #ifndef KWSI_BINARY_NEON_H
 #define KWSI_BINARY_NEON_H
@@ -24,27 +24,6 @@ static inline uint16x8_t kwsi_differ_rows(const uint64_t *bits, const uint64_t *
     }
     return sum;
 }
-
-/* Numbers of eight channels, one a lane. */
-typedef struct kwsi_eight {
-    int16x8_t scale, bias, slope, threshold;
-} kwsi_eight_t;
-
-static inline kwsi_eight_t kwsi_load_eight(const kwsi_affine_t *affine, const int16_t *threshold, int channel) {
-    return (kwsi_eight_t){vld1q_s16(affine->scale + channel), vld1q_s16(affine->bias + channel),
-                          vld1q_s16(affine->slope + channel), vld1q_s16(threshold + channel)};
-}
-
-/* x [8] of the channel in `lane`, a constant, += prelu, from the lifted counts; its bits are shifted into `gathered`. */
-#define KWSI_RESIDUAL(numbers, lane, lifted, x, gathered)                                                              \
-    do {                                                                                                               \
-        int16x8_t value_ = vqrdmulhq_laneq_s16(lifted, (numbers).scale, lane);                                         \
-        value_ = vqsubq_s16(vdupq_laneq_s16((numbers).bias, lane), value_);                                            \
-        value_ = vmaxq_s16(value_, vqrdmulhq_laneq_s16(value_, (numbers).slope, lane));                                \
-        value_ = vqaddq_s16(vld1q_s16(x), value_);                                                                     \
-        vst1q_s16(x, value_);                                                                                          \
-        (gathered) = vsriq_n_u16(vcgeq_s16(value_, vdupq_laneq_s16((numbers).threshold, lane)), gathered, 1);          \
-    } while (0)
 
 /* 64 channels' bits, 16 a piece with the eight rows in the lanes, to eight rows of 64 bits, `stride` words apart. */
 static inline void kwsi_store_bits(const uint16x8_t pieces[4], uint64x2_t flip, uint64_t *out, int stride) {

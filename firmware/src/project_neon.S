@@ -8,172 +8,123 @@
  * The 8 rows of a tile, 16 registers of bits, stay; each weight is loaded once. Sums are folded across the rows, so
  * that the last folding leaves eight 16-bit sums, one a row, just as the residual stream lies in memory:
  *     16 EOR + 16 CNT + 8 ADD + 7 ADDP + 1 UADDLP = 48 vector operations for 16 x 128 binary products: 3.0 each.
- * The chain that follows (shift, scale, bias, slope, maximum, residual, compare, shift in) belongs to the output
- * before, and its eight steps are spread over the 48, far enough apart for a core that issues in order.
+ * Eight more turn a sum into x and a bit: shift, scale, bias, slope, maximum, residual, compare, insert. Scales and
+ * slopes of eight outputs lie in two registers, a lane each; bias and threshold, which no instruction takes from a
+ * lane, are spread by LD1R as they are loaded. Three outputs are in flight, see pipeline.h: what completes an output is
+ * spread over the two after it. The order of the lines is one that llvm-mca's Cortex-A53 likes, which holds back a load
+ * or store that moves its pointer until all before it is done. Bits wait on the stack until the end.
  *
- * llvm-mca, cycles for 128 binary products with all that is done to them: Cortex-A53 4.63, A72 and A76 1.91.
+ * llvm-mca, cycles for 128 binary products with all that is done to them: Cortex-A53 4.60, A72 and A76 1.91.
  *
  * Registers
- *     x0 bits, then stack   x1 weight   w2 outputs left   x3 scale   x4 x   x5 threshold   x6 out
- *     x7 bias   x8 slope   w9 bytes of a row of out   w10 groups of 16 left   x11 null where no bits are wanted
+ *     x0 where bits go on the stack   x1 weight, then those bits   w2 outputs left   x3 scale   x4 x   x5 threshold
+ *     x6 out   x7 bias   x8 slope   x9 bytes of a row of out   w10 outputs   x11 null where no bits are wanted
+ *     x12 the stack pointer of before
  *     v0-v13   rows 0..6: row r in v(2r), v(2r + 1); v27 v28  row 7
+ *     v14 v15  scales and slopes of eight outputs: a multiplier must lie in v0-v15
  *     v16-v23  differing bits, then their counts, then sums of rows
- *     v24      sum of rows 0..3, then of all
+ *     v24      sum of rows 0..3, then of all, shifted and scaled
  *     v25 v26  weight
- *     v14 v15  parameters and x of the output before, one after another: a multiplier must lie in v0-v15
- *     v31      its value times its slope
- *     v29 v30  by turns the output before, and the bits so far: in each row's 16-bit lane the newest bit on top
- * Saved: d8-d15.
- */
+ *     v29      the output's value, then its x, then whether that reaches the threshold
+ *     v30      bits so far, in each row's 16-bit lane the newest on top: eight outputs' in the upper half
+ *     v31      by turns bias, value times slope, x of before, threshold
+ * Saved: d8-d15. */
 #include "asm.h"
 #include "pipeline.h"
 #include "rows_neon.h"
 
 #if defined(__aarch64__)
 
-/* Rows 0..3: what differs, counted. Meanwhile the sums of output \before are completed into v\value, and scaled, and
- * the output before that, in v\older, is stored and its bits join those in v\value, which moves them to v\older. */
-.macro  half_one value, older, before
-        eor     v16.16b, v0.16b, v25.16b
-        eor     v19.16b, v1.16b, v26.16b
-        eor     v20.16b, v2.16b, v25.16b
-    .if \before >= 1
-        str     q\older, [x4, #16 * (\before - 1)]
-        cmge    v\older\().8h, v\older\().8h, v14.8h
+/* Output \new enters, output \mid, number \mid of its eight, goes on, output \old is completed. */
+.macro  output_of_8 new, mid, old
+    new ldp     q25, q26, [x1, #32 * \new]
+    .if \mid == 0
+    mid ldr     q14, [x3], #16
+    mid ldr     q15, [x8], #16
     .endif
-        eor     v21.16b, v3.16b, v26.16b
-    .if \before >= 0
-        addp    v17.16b, v17.16b, v18.16b
-        ldr     h14, [x3, #2 * (\before)]
-    .endif
-        eor     v22.16b, v4.16b, v25.16b
-        eor     v23.16b, v5.16b, v26.16b
-    .if \before >= 1
-        sri     v\older\().8h, v\value\().8h, #1
-    .endif
-        cnt     v16.16b, v16.16b
-        cnt     v19.16b, v19.16b
-        eor     v18.16b, v7.16b, v26.16b
-        cnt     v20.16b, v20.16b
-    .if \before >= 0
-        addp    v24.16b, v24.16b, v17.16b
-        ldr     h15, [x7, #2 * (\before)]
-    .endif
-        eor     v17.16b, v6.16b, v25.16b
-        cnt     v21.16b, v21.16b
-        cnt     v22.16b, v22.16b
-        cnt     v23.16b, v23.16b
-        cnt     v18.16b, v18.16b
-    .if \before >= 0
-        uaddlp  v\value\().8h, v24.16b
-        dup     v15.8h, v15.h[0]
-    .endif
-        cnt     v17.16b, v17.16b
-        add     v16.16b, v16.16b, v19.16b
-        add     v20.16b, v20.16b, v21.16b
-    .if \before >= 0
-        sqshl   v\value\().8h, v\value\().8h, #7
-    .endif
-        add     v22.16b, v22.16b, v23.16b
-        eor     v19.16b, v8.16b, v25.16b
-        eor     v21.16b, v9.16b, v26.16b
-        add     v17.16b, v17.16b, v18.16b
-        eor     v23.16b, v10.16b, v25.16b
-        eor     v18.16b, v11.16b, v26.16b
-    .if \before >= 0
-        sqrdmulh v\value\().8h, v\value\().8h, v14.h[0]
-        ldr     h14, [x8, #2 * (\before)]
-    .endif
+    mid cnt     v22.16b, v22.16b
+    mid cnt     v17.16b, v17.16b
+    mid cnt     v16.16b, v16.16b
+    mid add     v23.16b, v23.16b, v18.16b
+    mid add     v19.16b, v19.16b, v21.16b
+    old smax    v29.8h, v29.8h, v31.8h
+    old ldr     q31, [x4, #16 * \old]
+    mid add     v20.16b, v20.16b, v17.16b
+    mid add     v16.16b, v16.16b, v22.16b
+    new eor     v22.16b, v4.16b, v25.16b
+    new eor     v21.16b, v3.16b, v26.16b
+    mid addp    v17.16b, v19.16b, v23.16b
+    new eor     v23.16b, v5.16b, v26.16b
+    new eor     v19.16b, v1.16b, v26.16b
+    mid addp    v18.16b, v20.16b, v16.16b
+    new eor     v16.16b, v0.16b, v25.16b
+    old sqadd   v29.8h, v29.8h, v31.8h
+    old ld1r    {v31.8h}, [x5], #2
+    old str     q29, [x4, #16 * \old]
+    new cnt     v21.16b, v21.16b
+    mid addp    v17.16b, v17.16b, v18.16b
+    new cnt     v19.16b, v19.16b
+    old cmge    v29.8h, v29.8h, v31.8h
+    new eor     v20.16b, v2.16b, v25.16b
+    new eor     v18.16b, v7.16b, v26.16b
+    new cnt     v16.16b, v16.16b
+    mid addp    v24.16b, v24.16b, v17.16b
+    new eor     v17.16b, v6.16b, v25.16b
+    new cnt     v23.16b, v23.16b
+    new cnt     v20.16b, v20.16b
+    new cnt     v22.16b, v22.16b
+    new cnt     v18.16b, v18.16b
+    mid uaddlp  v24.8h, v24.16b
+    new cnt     v17.16b, v17.16b
+    mid ld1r    {v31.8h}, [x7], #2
+    new add     v17.16b, v17.16b, v18.16b
+    mid sqshl   v24.8h, v24.8h, #7
+    new add     v20.16b, v20.16b, v21.16b
+    new eor     v21.16b, v9.16b, v26.16b
+    new add     v22.16b, v22.16b, v23.16b
+    new eor     v23.16b, v10.16b, v25.16b
+    new add     v16.16b, v16.16b, v19.16b
+    mid sqrdmulh v24.8h, v24.8h, v14.h[\mid]
+    new eor     v19.16b, v8.16b, v25.16b
+    new eor     v18.16b, v11.16b, v26.16b
+    new addp    v22.16b, v22.16b, v17.16b
+    new eor     v17.16b, v13.16b, v26.16b
+    new addp    v16.16b, v16.16b, v20.16b
+    new cnt     v21.16b, v21.16b
+    old sli     v30.8h, v29.8h, #8 + \old
+    new eor     v20.16b, v12.16b, v25.16b
+    new cnt     v23.16b, v23.16b
+    mid sqsub   v29.8h, v31.8h, v24.8h
+    new addp    v24.16b, v16.16b, v22.16b
+    new eor     v22.16b, v28.16b, v26.16b
+    new cnt     v18.16b, v18.16b
+    new eor     v16.16b, v27.16b, v25.16b
+    new cnt     v19.16b, v19.16b
+    new cnt     v20.16b, v20.16b
+    mid sqrdmulh v31.8h, v29.8h, v15.h[\mid]
 .endm
 
-/* Rows 4..7; the weights of output \next, if there is one; the rest of what output \before adds to x. */
-.macro  half_two value, before, next
-        addp    v16.16b, v16.16b, v20.16b
-        cnt     v19.16b, v19.16b
-        cnt     v21.16b, v21.16b
-        addp    v22.16b, v22.16b, v17.16b
-        eor     v20.16b, v12.16b, v25.16b
-        eor     v17.16b, v13.16b, v26.16b
-    .if \before >= 0
-        sqsub   v\value\().8h, v15.8h, v\value\().8h
-        ldr     q15, [x4, #16 * (\before)]
-    .endif
-        cnt     v23.16b, v23.16b
-        cnt     v18.16b, v18.16b
-        cnt     v20.16b, v20.16b
-        addp    v24.16b, v16.16b, v22.16b
-        eor     v16.16b, v27.16b, v25.16b
-        eor     v22.16b, v28.16b, v26.16b
-    .if \before >= 0
-        sqrdmulh v31.8h, v\value\().8h, v14.h[0]
-        ldr     h14, [x5, #2 * (\before)]
-    .endif
-    .if \next < 16
-        ldp     q25, q26, [x1, #32 * (\next)]
-    .endif
-        cnt     v17.16b, v17.16b
-        cnt     v16.16b, v16.16b
-        cnt     v22.16b, v22.16b
-        add     v19.16b, v19.16b, v21.16b
-        add     v23.16b, v23.16b, v18.16b
-    .if \before >= 0
-        smax    v\value\().8h, v\value\().8h, v31.8h
-        dup     v14.8h, v14.h[0]
-    .endif
-        add     v20.16b, v20.16b, v17.16b
-        add     v16.16b, v16.16b, v22.16b
-        addp    v17.16b, v19.16b, v23.16b
-    .if \before >= 0
-        sqadd   v\value\().8h, v\value\().8h, v15.8h
-    .endif
-        addp    v18.16b, v20.16b, v16.16b
-.endm
-
-/* 64 outputs' bits, four registers of eight 16-bit pieces at sp + 64, to eight rows of 64 bits, w9 bytes apart. */
-.macro  store_bits
-        ldp     q16, q17, [sp, #64]
-        ldp     q18, q19, [sp, #96]
+/* 64 outputs' bits, at x1, eight registers of eight 16-bit lanes, to eight rows of 64 bits, x9 bytes apart. */
+.macro  store_64
+        ldp     q20, q16, [x1], #32
+        ldp     q21, q17, [x1], #32
+        ldp     q22, q18, [x1], #32
+        ldp     q23, q19, [x1], #32
+        sri     v16.8h, v20.8h, #8
+        sri     v17.8h, v21.8h, #8
+        sri     v18.8h, v22.8h, #8
+        sri     v19.8h, v23.8h, #8
         turn_rows
         store_rows x6
 .endm
 
-/* Output 15 of a group, which none follows to hide it. */
-.macro  finish value, older
-        str     q\older, [x4, #224]
-        cmge    v\older\().8h, v\older\().8h, v14.8h
-        addp    v17.16b, v17.16b, v18.16b
-        ldr     h14, [x3, #30]
-        sri     v\older\().8h, v\value\().8h, #1
-        ldr     h15, [x7, #30]
-        addp    v24.16b, v24.16b, v17.16b
-        dup     v15.8h, v15.h[0]
-        ldr     q16, [x4, #240]
-        uaddlp  v\value\().8h, v24.16b
-        sqshl   v\value\().8h, v\value\().8h, #7
-        sqrdmulh v\value\().8h, v\value\().8h, v14.h[0]
-        ldr     h14, [x8, #30]
-        sqsub   v\value\().8h, v15.8h, v\value\().8h
-        ldr     h17, [x5, #30]
-        sqrdmulh v31.8h, v\value\().8h, v14.h[0]
-        dup     v17.8h, v17.h[0]
-        smax    v\value\().8h, v\value\().8h, v31.8h
-        sqadd   v\value\().8h, v\value\().8h, v16.8h
-        str     q\value, [x4, #240]
-        cmge    v\value\().8h, v\value\().8h, v17.8h
-        sri     v\value\().8h, v\older\().8h, #1
-.endm
-
-/* The product of output \before + 1. */
-.macro  output before, value, older
-        half_one \value, \older, \before
-        half_two \value, \before, (\before + 2)
-.endm
-
 function kwsi_project_neon_4
-        stp     d8, d9, [sp, #-128]!
+        mov     x12, sp
+        stp     d8, d9, [sp, #-64]!
         stp     d10, d11, [sp, #16]
         stp     d12, d13, [sp, #32]
         stp     d14, d15, [sp, #48]
+        sub     sp, sp, w2, uxtw #1
         ldp     q0, q1, [x0]
         ldp     q2, q3, [x0, #32]
         ldp     q4, q5, [x0, #64]
@@ -187,47 +138,47 @@ function kwsi_project_neon_4
         mov     x11, x5
         cmp     x5, #0
         csel    x5, x7, x5, eq          /* no threshold: any numbers, whose bits are dropped */
-        lsr     w9, w2, #3              /* bytes of a row of out */
-.Lproject_64:
-        add     x0, sp, #64
-        mov     w10, #4
-.Lproject_16:
-        ldp     q25, q26, [x1]
-        output  -1, 29, 30
-        output  0, 29, 30
-        output  1, 30, 29
-        output  2, 29, 30
-        output  3, 30, 29
-        output  4, 29, 30
-        output  5, 30, 29
-        output  6, 29, 30
-        output  7, 30, 29
-        output  8, 29, 30
-        output  9, 30, 29
-        output  10, 29, 30
-        output  11, 30, 29
-        output  12, 29, 30
-        output  13, 30, 29
-        output  14, 29, 30
-        finish  30, 29
-        add     x1, x1, #512
-        add     x3, x3, #32
-        add     x4, x4, #256
-        add     x5, x5, #32
-        add     x7, x7, #32
-        add     x8, x8, #32
-        subs    w10, w10, #1
+        mov     w10, w2
+        mov     x0, sp
+        stages  1, 0, 0
+        output_of_8 0, -1, -1
+        stages  1, 1, 0
+        output_of_8 1, 0, -1
+        stages  1, 1, 1
+.Lproject_8:
+        output_of_8 2, 1, 0
+        output_of_8 3, 2, 1
+        output_of_8 4, 3, 2
+        output_of_8 5, 4, 3
+        output_of_8 6, 5, 4
+        output_of_8 7, 6, 5
+        subs    w2, w2, #8
+        b.eq    .Lproject_last
+        output_of_8 8, 7, 6
+        output_of_8 9, 0, 7
+        add     x1, x1, #256
+        add     x4, x4, #128
         str     q30, [x0], #16
-        b.ne    .Lproject_16
-        cbz     x11, .Lproject_next
-        store_bits
-.Lproject_next:
-        subs    w2, w2, #64
-        b.ne    .Lproject_64
+        b       .Lproject_8
+.Lproject_last:
+        stages  0, 1, 1
+        output_of_8 -1, 7, 6
+        stages  0, 0, 1
+        output_of_8 -1, -1, 7
+        str     q30, [x0]
+        cbz     x11, .Lproject_done
+        mov     x1, sp
+        lsr     w9, w10, #3
+.Lproject_rows:
+        store_64
+        subs    w10, w10, #64
+        b.ne    .Lproject_rows
+.Lproject_done:
+        sub     sp, x12, #64
         ldp     d14, d15, [sp, #48]
         ldp     d12, d13, [sp, #32]
         ldp     d10, d11, [sp, #16]
-        ldp     d8, d9, [sp], #128
+        ldp     d8, d9, [sp], #64
         ret
 end kwsi_project_neon_4
 

@@ -14,6 +14,16 @@ void kwsi_project_neon_2(const uint64_t *bits, const uint64_t *weight, int outpu
 void kwsi_project_neon_4(const uint64_t *bits, const uint64_t *weight, int outputs, const kwsi_affine_t *affine,
                          int16_t *x, const int16_t *threshold, uint64_t *out);
 
+/* x [8] of one channel += prelu, from its lifted counts; returns it. */
+static inline int16x8_t add_residual(int16x8_t lifted, const kwsi_affine_t *affine, int channel, int16_t *x) {
+    int16x8_t value = vqrdmulhq_s16(lifted, vld1q_dup_s16(affine->scale + channel));
+    value = vqsubq_s16(vld1q_dup_s16(affine->bias + channel), value);
+    value = vmaxq_s16(value, vqrdmulhq_s16(value, vld1q_dup_s16(affine->slope + channel)));
+    value = vqaddq_s16(vld1q_s16(x), value);
+    vst1q_s16(x, value);
+    return value;
+}
+
 void kwsi_project_neon(const uint64_t *bits, const uint64_t *weight, int words, int outputs,
                        const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out) {
     if (words == 2) {
@@ -31,10 +41,9 @@ void kwsi_project_neon(const uint64_t *bits, const uint64_t *weight, int words, 
         for (int piece = 0; piece < 4; piece++) {
             uint16x8_t gathered = vdupq_n_u16(0);
             for (int c = o + 16 * piece; c < o + 16 * piece + 16; c++) {
-                kwsi_eight_t numbers = {vld1q_dup_s16(affine->scale + c), vld1q_dup_s16(affine->bias + c),
-                                        vld1q_dup_s16(affine->slope + c), vld1q_dup_s16(limits + c)};
                 int16x8_t d = vreinterpretq_s16_u16(kwsi_differ_rows(bits, weight + c * words, words));
-                KWSI_RESIDUAL(numbers, 0, vqshlq_s16(d, shift), x + c * KWSI_TILE, gathered);
+                int16x8_t value = add_residual(vqshlq_s16(d, shift), affine, c, x + c * KWSI_TILE);
+                gathered = vsriq_n_u16(vcgeq_s16(value, vld1q_dup_s16(limits + c)), gathered, 1);
             }
             pieces[piece] = gathered;
         }
