@@ -1,28 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * void kwsi_conv2_neon_4(const uint8_t *patches, const uint16_t *weight, const uint16_t *tails, const uint16_t *limits,
- *                        uint64_t *words)
+ * void kwsi_conv2_neon_step(const uint16_t *const *columns, int fours, const uint16_t *weight,
+ *                           const kwsi_conv2_tables_t *tables, uint64_t *words)
  *
- * The loop of conv2_neon.c: patches of four mels, 64 bytes apart, of which 50 count, times 32 outputs. Outputs o and
- * o + 16 go together; tails [16][8] is the last tap of o four times and that of o + 16 four times, limits [16][8] the
- * same of below.
+ * One step of conv2_neon.c: `fours` times four neighbouring mels, times 32 outputs. Outputs o and o + 16 go together:
+ * for each of these pairs, tables hold the last tap of o four times and that of o + 16 four times, and the same of
+ * below; then what TBL needs to gather a patch.
  *
- * A patch is three registers and one tap; the last taps of all four mels lie in one register, twice, as in `tails`.
+ * A patch is three registers and one tap; the last taps of all four mels lie in one register, twice, as in the tables.
  * Counts of both outputs go through one folding:
  *     24 EOR + 24 CNT + 16 ADD + 7 ADDP, and for the last taps EOR, CNT, ADD, and UADDLP
- * = 75 vector operations for 25 x 128 binary products: 3.0 each. CMHI compares with the limits and SRI shifts the
- * answers in: 77, or 3.08. 16 bits a mel in each half, zipped, are the words of the result.
+ * = 75 vector operations for 25 x 128 binary products: 3.0 each. CMHI compares with the limits. URHADD shifts the
+ * answers in: (bits + 65535 + 1) / 2 or (bits + 0 + 1) / 2, where the lowest bit is still one of the zeros of the
+ * start. That makes 77, or 3.08. 16 bits a mel in each half, zipped, are the words of the result.
+ *
+ * An output's weights are 50 bytes. Pairs o and o + 8 take turns, with bits of their own: their weights lie a multiple
+ * of 16 bytes apart, so that LDP reaches all four from one pointer.
  *
  * The order of the lines is that of a modulo schedule: a vector operation a slot, as a rule six slots or more after
  * what it needs, two pairs in flight (pipeline.h). Loads come in groups: llvm-mca's Cortex-A53 holds one back until it
  * ends after the vector operations before it.
  *
- * llvm-mca, cycles for 128 binary products with all that is done to them: Cortex-A53 3.90, A72 and A76 1.54.
+ * llvm-mca, cycles for 128 binary products with all that is done to them: Cortex-A53 3.92, A72 and A76 1.54.
  *
  * Registers
- *     x0 patches   x1 weight of o, x5 of o + 16   x2 tails   x3 limits   x4 words   w6 turns left
- *     v0-v9, v12-v14, v16-v18  weights, differing bits, counts, sums, limits
- *     v10 v11  by turns the answer, and the bits so far: the newest of a 16-bit lane on top
+ *     x1 weight of o + 256 bytes   x2 tables of o   x3 tables   x4 words   x5 weight + 256 bytes   w6 turns left
+ *     w7 fours left   x8-x12 columns
+ *     v0-v9, v12-v14, v16-v18  weights, differing bits, counts, sums, limits, answers; before: columns and indices
+ *     v10 v11  bits of outputs o < 8 and of the others: the newest of a 16-bit lane on top
  *     v19      last taps of the four mels, twice   v20-v31  patches: mel i in v(20 + 3i) .. v(22 + 3i)
  * Saved: d8-d14.
  */
@@ -31,12 +36,11 @@
 
 #if defined(__aarch64__)
 
-/* Pair o of what enters, or o + 1 if \at is 1; bits go from v\before to v\bits. */
-.macro  pair bits, before, at
+/* Pair o enters, or o + 8 if \high is 1; the one before it leaves its bits in v\old_bits. */
+.macro  pair old_bits, high
     old eor     v3.16b, v30.16b, v3.16b
-    new ldur    q7, [x1, #50 * \at]
-    new ldur    q1, [x1, #50 * \at + 16]
-    new ldur    q13, [x1, #50 * \at + 32]
+    new ldp     q7, q1, [x1, #400 * \high - 256]
+    new ldr     q13, [x1, #400 * \high - 224]
     old cnt     v2.16b, v2.16b
     old eor     v4.16b, v31.16b, v4.16b
     old eor     v0.16b, v19.16b, v0.16b
@@ -76,9 +80,8 @@
     new cnt     v8.16b, v8.16b
     new eor     v0.16b, v30.16b, v1.16b
     new add     v1.16b, v4.16b, v3.16b
-    new ldur    q2, [x5, #50 * \at]
-    new ldur    q3, [x5, #50 * \at + 16]
-    new ldur    q4, [x5, #50 * \at + 32]
+    new ldp     q2, q3, [x1, #400 * \high + 544]
+    new ldr     q4, [x1, #400 * \high + 576]
     new cnt     v5.16b, v7.16b
     new eor     v6.16b, v31.16b, v13.16b
     new addp    v7.16b, v17.16b, v18.16b
@@ -101,7 +104,7 @@
     new cnt     v5.16b, v5.16b
     new eor     v6.16b, v25.16b, v4.16b
     new add     v17.16b, v17.16b, v18.16b
-    old cmhi    v\bits\().8h, v12.8h, v16.8h
+    old cmhi    v14.8h, v12.8h, v16.8h
     new cnt     v9.16b, v9.16b
     new eor     v16.16b, v26.16b, v2.16b
     new cnt     v6.16b, v6.16b
@@ -114,62 +117,76 @@
     new cnt     v18.16b, v18.16b
     new eor     v2.16b, v29.16b, v2.16b
     new addp    v9.16b, v7.16b, v0.16b
-    new ldr     q0, [x2, #16 * \at]
-    new ldr     q12, [x3, #16 * \at]
-    old sri     v\bits\().8h, v\before\().8h, #1
+    new ldp     q0, q12, [x2, #256 * \high]
+    old urhadd  v\old_bits\().8h, v\old_bits\().8h, v14.8h
     new cnt     v8.16b, v8.16b
 .endm
 
-function kwsi_conv2_neon_4
+/* Three registers of one mel's patch, from the five columns that begin \at bytes further. */
+.macro  patch at, a, b, c
+        ldur    q0, [x8, #\at]
+        ldur    q1, [x9, #\at]
+        ldur    q2, [x10, #\at]
+        ldur    q3, [x11, #\at]
+        ldur    q4, [x12, #\at]
+        tbl     \a\().16b, {v0.16b-v1.16b}, v5.16b
+        tbl     \b\().16b, {v1.16b-v3.16b}, v6.16b
+        tbl     \c\().16b, {v3.16b-v4.16b}, v7.16b
+.endm
+
+function kwsi_conv2_neon_step
         stp     d8, d9, [sp, #-64]!
         stp     d10, d11, [sp, #16]
         stp     d12, d13, [sp, #32]
         str     d14, [sp, #48]
-        ldp     q20, q21, [x0]
-        ldr     q22, [x0, #32]
-        ldp     q23, q24, [x0, #64]
-        ldr     q25, [x0, #96]
-        ldp     q26, q27, [x0, #128]
-        ldr     q28, [x0, #160]
-        ldp     q29, q30, [x0, #192]
-        ldr     q31, [x0, #224]
-        ldr     h19, [x0, #48]
-        add     x6, x0, #112
-        ld1     {v19.h}[1], [x6]
-        add     x6, x0, #176
-        ld1     {v19.h}[2], [x6]
-        add     x6, x0, #240
-        ld1     {v19.h}[3], [x6]
-        dup     v19.2d, v19.d[0]
-        add     x5, x1, #800            /* 16 outputs of 50 bytes */
+        ldp     x8, x9, [x0]
+        ldp     x10, x11, [x0, #16]
+        ldr     x12, [x0, #32]
+        add     x5, x2, #256            /* from there, all loads of weights are in reach */
+        mov     w7, w1
+.Lconv2_four:
+        ldp     q5, q6, [x3, #512]
+        ldr     q7, [x3, #544]
+        patch   0, v20, v21, v22
+        patch   4, v23, v24, v25
+        patch   8, v26, v27, v28
+        patch   12, v29, v30, v31
+        ldur    q19, [x12, #8]          /* the last taps are every other word of the last column */
+        uzp1    v19.8h, v19.8h, v19.8h
+        mov     x1, x5
+        mov     x2, x3
+        movi    v10.16b, #0
+        movi    v11.16b, #0
         stages  1, 0, 0
-        pair    10, 11, 0
+        pair    11, 0
         stages  1, 0, 1
-        add     x1, x1, #50
-        add     x5, x5, #50
-        add     x2, x2, #16
-        add     x3, x3, #16
         mov     w6, #7
 .Lconv2_pairs:
-        pair    10, 11, 0
-        pair    11, 10, 1
-        add     x1, x1, #100
-        add     x5, x5, #100
+        pair    10, 1
+        add     x1, x1, #50
         add     x2, x2, #32
-        add     x3, x3, #32
+        pair    11, 0
         subs    w6, w6, #1
         b.ne    .Lconv2_pairs
-        pair    10, 11, 0
+        pair    10, 1
         stages  0, 0, 1
-        pair    11, 10, 0
+        pair    11, 0
+        sri     v11.8h, v10.8h, #8
         ext     v10.16b, v11.16b, v11.16b, #8
         zip1    v11.8h, v11.8h, v10.8h
-        str     q11, [x4]
+        str     q11, [x4], #16
+        add     x8, x8, #16
+        add     x9, x9, #16
+        add     x10, x10, #16
+        add     x11, x11, #16
+        add     x12, x12, #16
+        subs    w7, w7, #1
+        b.ne    .Lconv2_four
         ldr     d14, [sp, #48]
         ldp     d12, d13, [sp, #32]
         ldp     d10, d11, [sp, #16]
         ldp     d8, d9, [sp], #64
         ret
-end kwsi_conv2_neon_4
+end kwsi_conv2_neon_step
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The second convolution on NEON: gathers the inputs of four mels at a time for conv2_neon.S.
+ * The second convolution on NEON: lays the numbers of the outputs out for conv2_neon.S, which takes four mels at a time.
  */
 #include "kernels_neon.h"
 
@@ -8,45 +8,52 @@
 
 #include <arm_neon.h>
 
-enum { MELS = 4, COLUMN = 2 * KWS_KERNEL, PATCH = 64, PAIRS = KWS_CONV2_CHANNELS / 2 };
+enum { MELS = 4, PAIRS = KWS_CONV2_CHANNELS / 2 };
 
-void kwsi_conv2_neon_4(const uint8_t *patches, const uint16_t *weight, const uint16_t *tails, const uint16_t *limits,
-                       uint64_t *words);
+/* Which bytes of columns 0 1, of 1 2 3 and of 3 4 make a patch. */
+static const uint8_t gather[3][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20, 21},
+                                      {6, 7, 8, 9, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 32, 33},
+                                      {2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20, 21, 22, 23}};
 
-/* One number of output o four times, and of output o + 16 four times, for o = 0 .. 15. */
-static inline void spread(const uint16_t *numbers, int stride, uint16_t *pairs) {
-    for (int o = 0; o < PAIRS; o++) {
-        uint16x4_t low = vld1_dup_u16(numbers + o * stride), high = vld1_dup_u16(numbers + (o + PAIRS) * stride);
-        vst1q_u16(pairs + 8 * o, vcombine_u16(low, high));
-    }
-}
+/* Of outputs o and o + 16: four times the one's, four times the other's. */
+typedef struct pair {
+    uint16_t tail[2 * MELS], below[2 * MELS];
+} pair_t;
 
-/* 25 words, 50 bytes, from five columns: sixteen bytes for the ten that count, and the next column's overwrite the
- * rest. A column has room for them. */
-static inline void gather(const uint16_t *const *columns, int mel, uint8_t *patch) {
-    for (int k = 0; k < KWS_KERNEL; k++) {
-        vst1q_u8(patch + COLUMN * k, vld1q_u8((const uint8_t *)(columns[k] + 2 * mel)));
-    }
+typedef struct kwsi_conv2_tables {
+    pair_t pairs[PAIRS];
+    uint8_t gather[3][16];
+} kwsi_conv2_tables_t;
+
+void kwsi_conv2_neon_step(const uint16_t *const *columns, int fours, const uint16_t *weight,
+                          const kwsi_conv2_tables_t *tables, uint64_t *words);
+
+static inline void spread(uint16_t low, uint16_t high, uint16_t *numbers) {
+    vst1q_u16(numbers, vcombine_u16(vdup_n_u16(low), vdup_n_u16(high)));
 }
 
 void kwsi_conv2_neon(const uint16_t *const *columns, int steps, int m, const uint16_t *weight, const int16_t *below,
                      uint64_t *bits) {
-    uint16_t tails[8 * PAIRS], limits[8 * PAIRS];
-    spread(weight + KWSI_TAPS - 1, KWSI_TAPS, tails);
-    spread((const uint16_t *)below, 1, limits);
-    for (int step = 0; step < steps; step++) {
-        for (int mel = 0; mel < m; mel += MELS) {
-            uint8_t patches[MELS * PATCH];
-            uint64_t words[MELS / 2];
-            for (int i = 0; i < MELS; i++) {
-                /* an even number of mels need not fill the last four: the last is computed again */
-                gather(columns + 2 * step, mel + i < m ? mel + i : m - 1, patches + i * PATCH);
+    kwsi_conv2_tables_t tables;
+    memcpy(tables.gather, gather, sizeof gather);
+    for (int o = 0; o < PAIRS; o++) {
+        const uint16_t *last = weight + o * KWSI_TAPS + KWSI_TAPS - 1;
+        spread(last[0], last[PAIRS * KWSI_TAPS], tables.pairs[o].tail);
+        spread((uint16_t)below[o], (uint16_t)below[o + PAIRS], tables.pairs[o].below);
+    }
+    for (; steps > 0; steps--, columns += 2, bits += m / 2) {
+        if (m >= MELS) {
+            kwsi_conv2_neon_step(columns, m / MELS, weight, &tables, bits);
+        }
+        if (m % MELS) { /* two mels are left: with the two before them, or with two that are none */
+            const uint16_t *last[KWS_KERNEL];
+            uint64_t words[2];
+            int from = m > MELS ? m - MELS : 0;
+            for (int k = 0; k < KWS_KERNEL; k++) {
+                last[k] = columns[k] + 2 * from;
             }
-            kwsi_conv2_neon_4(patches, weight, tails, limits, words);
-            *bits++ = words[0];
-            if (mel + 2 < m) {
-                *bits++ = words[1];
-            }
+            kwsi_conv2_neon_step(last, 1, weight, &tables, words);
+            bits[m / 2 - 1] = words[m > MELS];
         }
     }
 }
