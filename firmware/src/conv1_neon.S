@@ -1,128 +1,146 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The loop of conv1_neon.c: one column, 16 neighbouring mels in the lanes, four outputs at a time. Each half of the
- * taps is summed in 16 bits, exactly: its weights add up to at most 255. The sum of both halves saturates instead of
- * overflowing, on the right side of any threshold. LD4R reads four weights and spreads each over a vector, a tap ahead
- * of its use; a compiler copies what it loaded into quadruples of registers, and here nothing moves.
+ * void kwsi_conv1_neon_columns(const int8_t *const *rows, int columns, int pairs, const int8_t *weight,
+ *                              const kwsi_conv1_tables_t *tables, uint16_t *bits, size_t bytes, size_t odd)
+ *
+ * The loop of conv1_neon.c: columns of `pairs` times two mels; a column's bits lie `bytes` after the one's before. The
+ * mels that two filters see begin at byte 15 of a row, the even ones, and at byte `odd`. tables: thresholds, and the
+ * place of each output's bit in its byte.
+ *
+ * The 16 outputs are the lanes. The weights of a tap are one register, and 15 of the 25 stay for the whole call; LD4R
+ * and LD3R spread the seven mels of a row that two neighbouring filters read, each over a vector. Each half of the taps
+ * is summed in 16 bits, exactly: its weights add up to at most 255. The sum of both halves saturates instead of
+ * overflowing, on the right side of any threshold. ANDed with their places and added, neighbours with neighbours, the
+ * answers are bytes of bits.
+ *
+ * 135 instructions for two mels, 100 of them multiplications; by llvm-mca 242 cycles on a Cortex-A53, 105 on an A72.
+ *
+ * Registers
+ *     x0 rows   w1 columns left   w2 pairs   x3 weight   x4 tables   x5 bits   x6 bytes   x7 odd
+ *     x8-x12 even and x13-x17 odd mels of the five rows   x19 2, from a pair to the next   w20 pairs left
+ *     x21 where the next bits go
+ *     v0-v3   sums over taps 0..12: the first mel's, outputs 0..7 and 8..15, then the second's   v4-v7 over the others
+ *     v8 v9   weights of taps 0 and 1 of a row   v10-v15, v23-v31 those of taps 2, 3 and 4 of each
+ *     v16-v19 even mels, from one before the first on; at last thresholds and places   v20-v22 odd mels, likewise
+ * Saved: x19-x21, d8-d15.
  */
 #include "asm.h"
 
 #if defined(__aarch64__)
 
-/* For four outputs, sums of 16 lanes in eight vectors, += (SMLAL) or = (SMULL) x times weights. */
-.macro first_half multiply, x, w0, w1, w2, w3
-    \multiply   v0.8h, \x\().8b, \w0\().8b
-    \multiply\()2 v1.8h, \x\().16b, \w0\().16b
-    \multiply   v2.8h, \x\().8b, \w1\().8b
-    \multiply\()2 v3.8h, \x\().16b, \w1\().16b
-    \multiply   v4.8h, \x\().8b, \w2\().8b
-    \multiply\()2 v5.8h, \x\().16b, \w2\().16b
-    \multiply   v6.8h, \x\().8b, \w3\().8b
-    \multiply\()2 v7.8h, \x\().16b, \w3\().16b
+/* A tap of both mels: weights \w, input \a for the first and \b for the second. */
+.macro  tap multiply, w, a, b, a_low, a_high, b_low, b_high
+        \multiply   \a_low\().8h, \w\().8b, \a\().8b
+        \multiply\()2 \a_high\().8h, \w\().16b, \a\().16b
+        \multiply   \b_low\().8h, \w\().8b, \b\().8b
+        \multiply\()2 \b_high\().8h, \w\().16b, \b\().16b
 .endm
 
-.macro second_half multiply, x, w0, w1, w2, w3
-    \multiply   v16.8h, \x\().8b, \w0\().8b
-    \multiply\()2 v17.8h, \x\().16b, \w0\().16b
-    \multiply   v18.8h, \x\().8b, \w1\().8b
-    \multiply\()2 v19.8h, \x\().16b, \w1\().16b
-    \multiply   v20.8h, \x\().8b, \w2\().8b
-    \multiply\()2 v21.8h, \x\().16b, \w2\().16b
-    \multiply   v22.8h, \x\().8b, \w3\().8b
-    \multiply\()2 v23.8h, \x\().16b, \w3\().16b
-.endm
-
-/* A tap whose input and weights are in v28 and v24..v27, or in v29 and v8..v11; the next tap's go to the others. */
-.macro tap half, multiply, row, offset
-    ld4r    {v8.16b-v11.16b}, [x1], x15
-    ldur    q29, [\row, #\offset]
-    \half   \multiply, v28, v24, v25, v26, v27
-.endm
-
-.macro other_tap half, multiply, row, offset
-    ld4r    {v24.16b-v27.16b}, [x1], x15
-    ldur    q28, [\row, #\offset]
-    \half   \multiply, v29, v8, v9, v10, v11
-.endm
-
-/* Shifts bit \bit of both words in: the bits above are written again by the next output. */
-.macro output bit, low, high, other_low, other_high, threshold
-    sqadd   \low\().8h, \low\().8h, \other_low\().8h
-    sqadd   \high\().8h, \high\().8h, \other_high\().8h
-    cmge    \low\().8h, \low\().8h, \threshold\().8h
-    cmge    \high\().8h, \high\().8h, \threshold\().8h
-    sli     v30.8h, \low\().8h, #\bit
-    sli     v31.8h, \high\().8h, #\bit
-.endm
-
-/* void kwsi_conv1_neon_16(const int8_t *const *rows, const int8_t *weight, const int16_t *threshold, size_t even,
- *                         size_t odd, uint16_t *bits)
- *
- * x0 rows, then outputs to go; x1 weights; x2 thresholds; x3, x4 where the first even and odd mel are in a row;
- * x5 bits; x6..x10 even and x11, x12, x13, x14, x16 odd mels of the five rows; x15 bytes from a tap to the next.
- * v0..v7 sums over taps 0..12, v16..v23 over the others, v24..v28 and v8..v11, v29 weights and inputs, v30, v31 bits;
- * saves d8..d11. 280 instructions for four outputs, 200 of them multiplications; by llvm-mca 439 cycles on a Cortex-A53
- * and 230 on a Cortex-A72. */
-function kwsi_conv1_neon_16
-    stp     d8, d9, [sp, #-32]!
-    stp     d10, d11, [sp, #16]
-    ldp     x6, x7, [x0]
-    ldp     x8, x9, [x0, #16]
-    ldr     x10, [x0, #32]
-    add     x11, x6, x4
-    add     x12, x7, x4
-    add     x13, x8, x4
-    add     x14, x9, x4
-    add     x16, x10, x4
-    add     x6, x6, x3
-    add     x7, x7, x3
-    add     x8, x8, x3
-    add     x9, x9, x3
-    add     x10, x10, x3
-    mov     x15, #16
-    mov     w0, #4
-.Lconv1_outputs:
-    ld4r    {v24.16b-v27.16b}, [x1], x15
-    ldur    q28, [x6, #-1]
-    tap         first_half, smull, x11, -1
-    other_tap   first_half, smlal, x6, 0
-    tap         first_half, smlal, x11, 0
-    other_tap   first_half, smlal, x6, 1
-    tap         first_half, smlal, x7, -1
-    other_tap   first_half, smlal, x12, -1
-    tap         first_half, smlal, x7, 0
-    other_tap   first_half, smlal, x12, 0
-    tap         first_half, smlal, x7, 1
-    other_tap   first_half, smlal, x8, -1
-    tap         first_half, smlal, x13, -1
-    other_tap   first_half, smlal, x8, 0
-    tap         first_half, smlal, x13, 0
-    other_tap   second_half, smull, x8, 1
-    tap         second_half, smlal, x9, -1
-    other_tap   second_half, smlal, x14, -1
-    tap         second_half, smlal, x9, 0
-    other_tap   second_half, smlal, x14, 0
-    tap         second_half, smlal, x9, 1
-    other_tap   second_half, smlal, x10, -1
-    tap         second_half, smlal, x16, -1
-    other_tap   second_half, smlal, x10, 0
-    tap         second_half, smlal, x16, 0
-    other_tap   second_half, smlal, x10, 1
-    second_half smlal, v28, v24, v25, v26, v27
-    ld4r    {v8.8h-v11.8h}, [x2], #8
-    sub     x1, x1, #396            /* the next four outputs of the first tap */
-    ushr    v30.8h, v30.8h, #4
-    ushr    v31.8h, v31.8h, #4
-    output  12, v0, v1, v16, v17, v8
-    output  13, v2, v3, v18, v19, v9
-    output  14, v4, v5, v20, v21, v10
-    output  15, v6, v7, v22, v23, v11
-    subs    w0, w0, #1
-    b.ne    .Lconv1_outputs
-    stp     q30, q31, [x5]
-    ldp     d10, d11, [sp, #16]
-    ldp     d8, d9, [sp], #32
-    ret
-end kwsi_conv1_neon_16
+function kwsi_conv1_neon_columns
+        stp     d8, d9, [sp, #-96]!
+        stp     d10, d11, [sp, #16]
+        stp     d12, d13, [sp, #32]
+        stp     d14, d15, [sp, #48]
+        stp     x19, x20, [sp, #64]
+        str     x21, [sp, #80]
+        ldp     q10, q11, [x3, #32]
+        ldr     q12, [x3, #64]
+        ldp     q13, q14, [x3, #112]
+        ldr     q15, [x3, #144]
+        ldp     q23, q24, [x3, #192]
+        ldr     q25, [x3, #224]
+        ldp     q26, q27, [x3, #272]
+        ldr     q28, [x3, #304]
+        ldp     q29, q30, [x3, #352]
+        ldr     q31, [x3, #384]
+        mov     x19, #2
+.Lconv1_column:
+        ldp     x8, x9, [x0], #16
+        ldp     x10, x11, [x0]
+        ldr     x12, [x0, #16]
+        add     x13, x8, x7
+        add     x14, x9, x7
+        add     x15, x10, x7
+        add     x16, x11, x7
+        add     x17, x12, x7
+        add     x8, x8, #15
+        add     x9, x9, #15
+        add     x10, x10, #15
+        add     x11, x11, #15
+        add     x12, x12, #15
+        mov     x21, x5
+        mov     w20, w2
+.Lconv1_pair:
+        ld4r    {v16.16b-v19.16b}, [x8], x19
+        ld3r    {v20.16b-v22.16b}, [x13], x19
+        ldp     q8, q9, [x3]
+        tap     smull, v10, v17, v18, v0, v1, v2, v3
+        tap     smlal, v12, v18, v19, v0, v1, v2, v3
+        tap     smlal, v8, v16, v17, v0, v1, v2, v3
+        ld4r    {v16.16b-v19.16b}, [x9], x19
+        tap     smlal, v11, v21, v22, v0, v1, v2, v3
+        tap     smlal, v9, v20, v21, v0, v1, v2, v3
+        ld3r    {v20.16b-v22.16b}, [x14], x19
+        ldp     q8, q9, [x3, #80]
+        tap     smlal, v13, v17, v18, v0, v1, v2, v3
+        tap     smlal, v15, v18, v19, v0, v1, v2, v3
+        tap     smlal, v8, v16, v17, v0, v1, v2, v3
+        ld4r    {v16.16b-v19.16b}, [x10], x19
+        tap     smlal, v14, v21, v22, v0, v1, v2, v3
+        tap     smlal, v9, v20, v21, v0, v1, v2, v3
+        ld3r    {v20.16b-v22.16b}, [x15], x19
+        ldp     q8, q9, [x3, #160]
+        tap     smlal, v23, v17, v18, v0, v1, v2, v3
+        tap     smull, v25, v18, v19, v4, v5, v6, v7
+        tap     smlal, v8, v16, v17, v0, v1, v2, v3
+        ld4r    {v16.16b-v19.16b}, [x11], x19
+        tap     smlal, v24, v21, v22, v4, v5, v6, v7
+        tap     smlal, v9, v20, v21, v0, v1, v2, v3
+        ld3r    {v20.16b-v22.16b}, [x16], x19
+        ldp     q8, q9, [x3, #240]
+        tap     smlal, v26, v17, v18, v4, v5, v6, v7
+        tap     smlal, v28, v18, v19, v4, v5, v6, v7
+        tap     smlal, v8, v16, v17, v4, v5, v6, v7
+        ld4r    {v16.16b-v19.16b}, [x12], x19
+        tap     smlal, v27, v21, v22, v4, v5, v6, v7
+        tap     smlal, v9, v20, v21, v4, v5, v6, v7
+        ld3r    {v20.16b-v22.16b}, [x17], x19
+        ldp     q8, q9, [x3, #320]
+        tap     smlal, v29, v17, v18, v4, v5, v6, v7
+        tap     smlal, v31, v18, v19, v4, v5, v6, v7
+        tap     smlal, v8, v16, v17, v4, v5, v6, v7
+        ldp     q16, q17, [x4]
+        ldr     q18, [x4, #32]
+        tap     smlal, v30, v21, v22, v4, v5, v6, v7
+        tap     smlal, v9, v20, v21, v4, v5, v6, v7
+        sqadd   v0.8h, v0.8h, v4.8h
+        sqadd   v1.8h, v1.8h, v5.8h
+        sqadd   v2.8h, v2.8h, v6.8h
+        sqadd   v3.8h, v3.8h, v7.8h
+        cmge    v0.8h, v0.8h, v16.8h
+        cmge    v1.8h, v1.8h, v17.8h
+        cmge    v2.8h, v2.8h, v16.8h
+        cmge    v3.8h, v3.8h, v17.8h
+        uzp1    v0.16b, v0.16b, v1.16b
+        uzp1    v2.16b, v2.16b, v3.16b
+        and     v0.16b, v0.16b, v18.16b
+        and     v2.16b, v2.16b, v18.16b
+        addp    v0.16b, v0.16b, v2.16b
+        subs    w20, w20, #1
+        addp    v0.16b, v0.16b, v0.16b
+        addp    v0.16b, v0.16b, v0.16b
+        str     s0, [x21], #4
+        b.ne    .Lconv1_pair
+        add     x5, x5, x6
+        subs    w1, w1, #1
+        b.ne    .Lconv1_column
+        ldr     x21, [sp, #80]
+        ldp     x19, x20, [sp, #64]
+        ldp     d14, d15, [sp, #48]
+        ldp     d12, d13, [sp, #32]
+        ldp     d10, d11, [sp, #16]
+        ldp     d8, d9, [sp], #96
+        ret
+end kwsi_conv1_neon_columns
 
 #endif
