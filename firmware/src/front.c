@@ -17,17 +17,31 @@ static int smaller(int a, int b) {
     return a < b ? a : b;
 }
 
+/* Where frames 2 * from - 2 .. of the first convolution's input lie; count columns need 2 * count + 3. */
+static void find_rows(const kws_state_t *s, const kwsi_front_t *front, int from, int count,
+                      const int8_t *rows[INPUTS]) {
+    const kws_frontend_t *f = s->model->frontend;
+    int bytes = kwsi_row_bytes(f->n_mels), frame = 2 * from - 2;
+    const int8_t *end = front->rows + f->frames * bytes;
+    const int8_t *at = front->rows + (front->first + (frame > 0 ? frame : 0)) % f->frames * bytes;
+    for (int i = 0; i < 2 * count + 3; i++, frame++) {
+        rows[i] = s->padding;
+        if (frame >= 0 && frame < f->frames) {
+            rows[i] = at;
+            at += bytes;
+            at = at == end ? front->rows : at;
+        }
+    }
+}
+
 /* Columns from .. end - 1. */
 static void compute_columns(const kws_state_t *s, const kwsi_front_t *front, int from, int end) {
     const kws_model_t *model = s->model;
-    int frames = model->frontend->frames, n_mels = model->frontend->n_mels;
+    int n_mels = model->frontend->n_mels;
     for (; from < end; from += CHUNK) {
         int count = smaller(CHUNK, end - from);
         const int8_t *rows[INPUTS];
-        for (int i = 0; i < 2 * count + 3; i++) {
-            int frame = 2 * from - 2 + i, slot = (front->first + frame) % frames;
-            rows[i] = frame >= 0 && frame < frames ? front->rows + slot * kwsi_row_bytes(n_mels) : s->padding;
-        }
+        find_rows(s, front, from, count, rows);
         s->kernels->conv1(rows, count, n_mels, model->conv1_weight, model->conv1_threshold,
                           front->columns + from * kwsi_column_words(n_mels));
     }
@@ -37,10 +51,14 @@ static void compute_columns(const kws_state_t *s, const kwsi_front_t *front, int
 static void find_columns(const kws_state_t *s, const kwsi_front_t *front, int from, int count,
                          const uint16_t *columns[INPUTS]) {
     const kws_frontend_t *f = s->model->frontend;
-    for (int i = 0; i < 2 * count + 3; i++) {
-        int at = 2 * from - 2 + i;
-        int is_inside = at >= 0 && at < f->frames / 2;
-        columns[i] = is_inside ? front->columns + at * kwsi_column_words(f->n_mels) : (const uint16_t *)s->padding;
+    int words = kwsi_column_words(f->n_mels), column = 2 * from - 2, end = f->frames / 2;
+    const uint16_t *at = front->columns + (column > 0 ? column : 0) * words;
+    for (int i = 0; i < 2 * count + 3; i++, column++) {
+        columns[i] = (const uint16_t *)s->padding;
+        if (column >= 0 && column < end) {
+            columns[i] = at;
+            at += words;
+        }
     }
 }
 

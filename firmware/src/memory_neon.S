@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * void kwsi_memory_neon_tile(const uint64_t *taps_and_rows, int sixteens, const kwsi_affine_t *affine, int16_t *x,
- *                            const int16_t *threshold, uint64_t *out, size_t bytes)
+ * void kwsi_memory_neon_tile(const pair_t *rows, const pair_t *taps, const kwsi_affine_t *affine, int16_t *x,
+ *                            const int16_t *threshold, uint64_t *out, size_t bytes, int sixteens)
  *
- * kwsi_memory_fn for eight steps of 16 * `sixteens` channels, 128 or 64: the five taps' weights and twelve rows, 128
+ * kwsi_memory_fn for eight steps of 16 * `sixteens` channels, 128 or 64: twelve rows and the five taps' weights, 128
  * bits each; rows of out lie `bytes` apart.
  *
  * 1. Differing taps are counted for 128 channels at once, by two full adders, as three planes of bits: 13 operations a
@@ -15,8 +15,8 @@
  *    and slopes of eight channels lie in two registers, a lane each; LD4R spreads four biases or thresholds.
  *
  * Registers
- *     x0 taps and rows, then scratch   w1 sixteens left   x2 scale   x3 x   x4 threshold   x5 out   x7 bias   x8 slope
- *     x9 `bytes`   x10 planes   x11 bits
+ *     x0 rows, then scratch   x1 taps, then bias   x2 scale   x3 x   x4 threshold   x5 out   w7 sixteens left
+ *     x8 slope   x9 `bytes`   x10 planes   x11 bits
  *     of 1 and 2: v0-v7 rows   v16-v26 differing taps and sums, or what is transposed   v27-v31 weights
  *     of 3 and 4: v0 v2 scales   v1 v3 slopes   v4-v7 x, then whether it reaches the threshold
  *     v8-v10 masks 0x55, 0x33, 0x70   v11 bits: number k of sixteen channels is bit k of each step's lane
@@ -84,7 +84,7 @@
 
 /* Four channels, whose counts lie in one half of v\c0 .. v\c3; the first is lane \lane of v\scale and v\slope. */
 .macro  four lift, half, c0, c1, c2, c3, scale, slope, lane, bit
-        ld4r    {v28.8h-v31.8h}, [x7], #8
+        ld4r    {v28.8h-v31.8h}, [x1], #8
         \lift   v24.8h, \c0\().\half, #8
         \lift   v25.8h, \c1\().\half, #8
         \lift   v26.8h, \c2\().\half, #8
@@ -128,18 +128,18 @@ function kwsi_memory_neon_tile
         stp     d8, d9, [sp, #-32]!
         stp     d10, d11, [sp, #16]
         sub     sp, sp, #448            /* planes [3][8], bits of 64 channels */
-        ldp     q27, q28, [x0]
-        ldp     q29, q30, [x0, #32]
-        ldp     q31, q0, [x0, #64]      /* row r goes to v(r mod 8) */
-        ldp     q1, q2, [x0, #96]
-        ldp     q3, q4, [x0, #128]
-        ldp     q5, q6, [x0, #160]
+        ldp     q27, q28, [x1]
+        ldp     q29, q30, [x1, #32]
+        ldr     q31, [x1, #64]
+        ldp     q0, q1, [x0]            /* row r goes to v(r mod 8) */
+        ldp     q2, q3, [x0, #32]
+        ldp     q4, q5, [x0, #64]
         count_two v0, v1, v2, v3, v4, v5, 0
-        ldp     q7, q0, [x0, #192]
+        ldp     q6, q7, [x0, #96]
         count_two v2, v3, v4, v5, v6, v7, 32
-        ldp     q1, q2, [x0, #224]
+        ldp     q0, q1, [x0, #128]
         count_two v4, v5, v6, v7, v0, v1, 64
-        ldr     q3, [x0, #256]
+        ldp     q2, q3, [x0, #160]
         count_two v6, v7, v0, v1, v2, v3, 96
         transpose 0
         transpose 128
@@ -148,7 +148,7 @@ function kwsi_memory_neon_tile
         movi    v9.16b, #0x33
         movi    v10.16b, #0x70
         ldr     x8, [x2, #16]
-        ldp     x2, x7, [x2]
+        ldp     x2, x1, [x2]
         mov     x9, x6
         mov     x10, sp
         add     x11, sp, #384
@@ -185,16 +185,16 @@ function kwsi_memory_neon_tile
         four    shll, 8b, v20, v21, v22, v23, 0, 1, 4, 4
         four    shll2, 16b, v16, v17, v18, v19, 2, 3, 0, 8
         four    shll2, 16b, v20, v21, v22, v23, 2, 3, 4, 12
-        sub     w1, w1, #1
+        sub     w7, w7, #1
         str     q11, [x11], #16
-        tst     w1, #3
+        tst     w7, #3
         b.ne    .Lmemory_16
         sub     x11, x11, #64
         ldp     q16, q17, [x11]
         ldp     q18, q19, [x11, #32]
         turn_rows
         store_rows x5
-        cbnz    w1, .Lmemory_16
+        cbnz    w7, .Lmemory_16
         add     sp, sp, #448
         ldp     d10, d11, [sp, #16]
         ldp     d8, d9, [sp], #32

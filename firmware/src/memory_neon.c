@@ -7,33 +7,51 @@
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
-enum { ROWS = KWSI_TILE + KWS_KERNEL - 1 };
+enum { BEFORE = KWS_KERNEL / 2, ROWS = KWSI_TILE + 2 * BEFORE };
 
-void kwsi_memory_neon_tile(const uint64_t *taps_and_rows, int sixteens, const kwsi_affine_t *affine, int16_t *x,
-                           const int16_t *threshold, uint64_t *out, size_t bytes);
+/* 128 channels. */
+typedef struct pair {
+    uint64_t word[2];
+} pair_t;
 
-/* `count` words that lie `stride` apart, each with the one after it, or with zeros where the row ends there. */
-static inline void gather(const uint64_t *at, int stride, int count, int is_pair, uint64_t *pairs) {
-    for (; count > 0; count--, at += stride, pairs += 2) {
-        vst1q_u64(pairs, is_pair ? vld1q_u64(at) : vcombine_u64(vld1_u64(at), vdup_n_u64(0)));
+void kwsi_memory_neon_tile(const pair_t *rows, const pair_t *taps, const kwsi_affine_t *affine, int16_t *x,
+                           const int16_t *threshold, uint64_t *out, size_t bytes, int sixteens);
+
+/* A window of one tile and 128 channels, the usual size: rows and taps lie as they are wanted. */
+static void run_one(const uint64_t *bits, const uint64_t *weight, const kwsi_affine_t *affine, int16_t *x,
+                    const int16_t *threshold, uint64_t *out) {
+    pair_t rows[ROWS], taps[KWS_KERNEL];
+    memset(rows, 0, sizeof *rows * BEFORE);
+    memcpy(rows + BEFORE, bits, sizeof *rows * KWSI_TILE);
+    memset(rows + BEFORE + KWSI_TILE, 0, sizeof *rows * BEFORE);
+    memcpy(taps, weight, sizeof taps);
+    kwsi_memory_neon_tile(rows, taps, affine, x, threshold, out, sizeof *rows, 8);
+}
+
+/* `count` rows of `words`, of each the words i and i + 1, or word i and zeros where the row ends there. */
+static void gather(const uint64_t *at, int words, int i, int count, pair_t *pairs) {
+    for (int row = 0; row < count; row++, at += words) {
+        pairs[row] = (pair_t){{at[i], i + 1 < words ? at[i + 1] : 0}};
     }
 }
 
 void kwsi_memory_neon(const uint64_t *bits, const uint64_t *weight, int steps, int words, const kwsi_affine_t *affine,
                       int16_t *x, const int16_t *threshold, uint64_t *out) {
+    if (words == 2 && steps == KWSI_TILE) {
+        run_one(bits, weight, affine, x, threshold, out);
+        return;
+    }
     for (int i = 0; i < words; i += 2) {
-        int is_pair = i + 1 < words;
         kwsi_affine_t numbers = {affine->scale + 64 * i, affine->bias + 64 * i, affine->slope + 64 * i};
-        uint64_t taps_and_rows[2 * (KWS_KERNEL + ROWS)];
-        gather(weight + i, words, KWS_KERNEL, is_pair, taps_and_rows);
+        pair_t rows[ROWS], taps[KWS_KERNEL];
+        gather(weight, words, i, KWS_KERNEL, taps);
         for (int tile = 0; tile < steps; tile += KWSI_TILE) {
-            int before = tile - KWS_KERNEL / 2, first = before > 0 ? before : 0;
-            int end = before + ROWS < steps ? before + ROWS : steps;
-            uint64_t *rows = taps_and_rows + 2 * KWS_KERNEL;
-            memset(rows, 0, sizeof *rows * 2 * ROWS);
-            gather(bits + first * words + i, words, end - first, is_pair, rows + 2 * (first - before));
-            kwsi_memory_neon_tile(taps_and_rows, is_pair ? 8 : 4, &numbers, x + (tile * words + KWSI_TILE * i) * 64,
-                                  threshold + 64 * i, out + tile * words + i, sizeof *out * (size_t)words);
+            int before = tile > 0 ? BEFORE : 0, left = steps - tile;
+            int count = before + (left < KWSI_TILE + BEFORE ? left : KWSI_TILE + BEFORE);
+            memset(rows, 0, sizeof rows);
+            gather(bits + (tile - before) * words, words, i, count, rows + BEFORE - before);
+            kwsi_memory_neon_tile(rows, taps, &numbers, x + (tile * words + KWSI_TILE * i) * 64, threshold + 64 * i,
+                                  out + tile * words + i, sizeof *out * (size_t)words, i + 1 < words ? 8 : 4);
         }
     }
 }
