@@ -8,10 +8,11 @@
  * The 8 rows of a tile, 8 registers of bits, stay; each weight is loaded once. Sums are folded across the rows; two
  * outputs, k and k + 8 of a group of sixteen, share the last folding, which leaves sixteen 8-bit sums, all complete:
  *     16 EOR + 16 CNT + 15 ADDP = 47 vector operations for 16 x 128 binary products: 2.94 each.
- * Three more turn them into bits: TBL spreads the two limits, CMHI compares, SRI shifts the answer in. Pairing k with
- * k + 8 puts each bit where it belongs, at the price of a load. What completes an output is spread over the one after.
+ * Three more turn them into bits: TBL spreads the two limits, CMHI compares, URHADD shifts the answer in: (bits + 255 +
+ * 1) / 2 or (bits + 0 + 1) / 2, where the lowest bit is 0 until the eighth. Pairing k with k + 8 puts each bit where it
+ * belongs. What completes an output is spread over the one after.
  *
- * llvm-mca, cycles for 128 binary products with all that is done to them: Cortex-A53 4.05, A72 and A76 1.64.
+ * llvm-mca, cycles for 128 binary products with all that is done to them: Cortex-A53 4.08, A72 and A76 1.64.
  *
  * Registers
  *     x0 scratch   x1 weight   w2 outputs left   x3 below   x4 flip   x5 out   w9 bytes of a row of out
@@ -19,9 +20,9 @@
  *     v0-v7    rows
  *     v8-v15   for TBL: k times eight, then k + 8 times eight
  *     v16-v23  differing bits, then their counts, then sums of rows; v22, v23 carry over to the next output
- *     v24 v25  sums of the pair
- *     v26-v28  weights
- *     v29 v30  by turns the pair's answer, and the bits so far: the newest bit of a byte on top
+ *     v24 v25  sums of the pair; then v25 its limits, and its answer
+ *     v26-v29  weights of k, k + 1, k + 8, k + 9
+ *     v30      bits so far, the newest bit of a byte on top
  *     v31      limits of the group
  * Saved: d8-d15.
  */
@@ -39,9 +40,8 @@
 .endm
 
 /* One output with weight \w, rows 1, 3 and 5 of which are there; \next is the weight of the one after. \sum takes the
- * sums of the output before; \load is an instruction, or nothing. If \k is given, the pair k is complete: its bits go
- * from \bits to \answer. */
-.macro  output w, next, sum, load, k=-1, answer=29, bits=30, first=0
+ * sums of the output before; \load is an instruction, or nothing. If \k is given, the pair k is complete. */
+.macro  output w, next, sum, load, k=-1, first=0
         eor     v16.16b, v0.16b, \w\().16b
         eor     v18.16b, v2.16b, \w\().16b
         eor     v20.16b, v4.16b, \w\().16b
@@ -56,8 +56,8 @@
         cnt     v18.16b, v18.16b
         cnt     v19.16b, v19.16b
     .if \k >= 0
-        tbl     v\answer\().16b, {v31.16b}, v\k\().16b
         addp    v24.16b, v24.16b, v25.16b
+        tbl     v25.16b, {v31.16b}, v\k\().16b
     .endif
         cnt     v22.16b, v22.16b
         cnt     v23.16b, v23.16b
@@ -66,15 +66,17 @@
         addp    v16.16b, v16.16b, v17.16b
         addp    v18.16b, v18.16b, v19.16b
     .if \k >= 0
-        cmhi    v\answer\().16b, v\answer\().16b, v24.16b
+        cmhi    v25.16b, v25.16b, v24.16b
     .endif
         addp    v22.16b, v22.16b, v23.16b
         addp    v20.16b, v20.16b, v21.16b
     .ifnb \next
         odd_rows \next
     .endif
-    .if \k >= 0
-        sri     v\answer\().16b, v\bits\().16b, #1
+    .if \k == 8
+        shl     v30.16b, v25.16b, #7
+    .elseif \k > 8
+        urhadd  v30.16b, v30.16b, v25.16b
     .endif
         addp    v23.16b, v20.16b, v22.16b
         addp    v22.16b, v16.16b, v18.16b
@@ -128,31 +130,31 @@ function kwsi_expand_neon_2
 .Lexpand_16:
         ldp     q16, q17, [x3], #32
         ldp     q26, q27, [x1]
-        ldr     q28, [x1, #128]
+        ldp     q28, q29, [x1, #128]
         uzp1    v31.16b, v16.16b, v17.16b       /* limits are at most 129 */
         odd_rows v26
         output  v26, v28, v25, "", first=1
-        output  v28, v27, v24, "ldr q28, [x1, #144]"
-        output  v27, v28, v25, "ldp q26, q27, [x1, #32]", 8, 29, 30
-        output  v28, v26, v24, "ldr q28, [x1, #160]"
-        output  v26, v28, v25, "", 9, 30, 29
-        output  v28, v27, v24, "ldr q28, [x1, #176]"
-        output  v27, v28, v25, "ldp q26, q27, [x1, #64]", 10, 29, 30
-        output  v28, v26, v24, "ldr q28, [x1, #192]"
-        output  v26, v28, v25, "", 11, 30, 29
-        output  v28, v27, v24, "ldr q28, [x1, #208]"
-        output  v27, v28, v25, "ldp q26, q27, [x1, #96]", 12, 29, 30
-        output  v28, v26, v24, "ldr q28, [x1, #224]"
-        output  v26, v28, v25, "", 13, 30, 29
-        output  v28, v27, v24, "ldr q28, [x1, #240]"
-        output  v27, v28, v25, "", 14, 29, 30
-        output  v28, "", v24, "add x1, x1, #256"
+        output  v28, v27, v24, ""
+        output  v27, v29, v25, "", 8
+        output  v29, v26, v24, "ldp q26, q27, [x1, #32]"
+        output  v26, v28, v25, "ldp q28, q29, [x1, #160]", 9
+        output  v28, v27, v24, ""
+        output  v27, v29, v25, "", 10
+        output  v29, v26, v24, "ldp q26, q27, [x1, #64]"
+        output  v26, v28, v25, "ldp q28, q29, [x1, #192]", 11
+        output  v28, v27, v24, ""
+        output  v27, v29, v25, "", 12
+        output  v29, v26, v24, "ldp q26, q27, [x1, #96]"
+        output  v26, v28, v25, "ldp q28, q29, [x1, #224]", 13
+        output  v28, v27, v24, ""
+        output  v27, v29, v25, "", 14
+        output  v29, "", v24, "add x1, x1, #256"
         addp    v25.16b, v22.16b, v23.16b
-        tbl     v30.16b, {v31.16b}, v15.16b
         subs    w10, w10, #1
         addp    v24.16b, v24.16b, v25.16b
-        cmhi    v30.16b, v30.16b, v24.16b
-        sri     v30.16b, v29.16b, #1
+        tbl     v25.16b, {v31.16b}, v15.16b
+        cmhi    v25.16b, v25.16b, v24.16b
+        urhadd  v30.16b, v30.16b, v25.16b
         str     q30, [x0], #16
         b.ne    .Lexpand_16
         store_bits
