@@ -11,17 +11,17 @@
  * 2. Each plane is transposed, so that a channel's eight steps lie side by side: 24 ZIP.
  * 3. Sixteen channels at a time, BIT and BIF put the three bits of a channel together, two channels to a byte, and SHLL
  *    lifts them to the top of 16-bit lanes: 23 operations and one a channel.
- * 4. Scale, bias, slope, maximum, residual, compare and insert, four channels at a time: seven operations each. Scales
- *    and slopes of eight channels lie in two registers, a lane each; LD4R spreads four biases or thresholds.
+ * 4. Scale, bias, slope, maximum, residual, compare and insert, eight channels at a time: seven operations each. Scales
+ *    and slopes lie in two registers, a lane each; LD4R spreads four biases or thresholds.
  *
  * Registers
  *     x0 rows, then scratch   x1 taps, then bias   x2 scale   x3 x   x4 threshold   x5 out   w7 sixteens left
  *     x8 slope   x9 `bytes`   x10 planes   x11 bits
  *     of 1 and 2: v0-v7 rows   v16-v26 differing taps and sums, or what is transposed   v27-v31 weights
- *     of 3 and 4: v0 v2 scales   v1 v3 slopes   v4-v7 x, then whether it reaches the threshold
- *     v8-v10 masks 0x55, 0x33, 0x70   v11 bits: number k of sixteen channels is bit k of each step's lane
- *     v16-v23 counts of eight and eight channels   v24-v27 values   v28-v31 bias, value times slope, threshold
- * Saved: d8-d11.
+ *     of 3 and 4: v0 v2 scales   v1 v3 slopes   v8-v10 masks 0x55, 0x33, 0x70   v16-v23 counts of eight and eight
+ *     channels   v24-v27, v4-v7 counts, scaled, values times slopes, x of before, thresholds   v28-v31, v12-v15 biases,
+ *     values, x, whether that reaches the threshold   v11 bits: that of the k-th of sixteen channels is bit k of a lane
+ * Saved: d8-d15.
  */
 #include "asm.h"
 #include "rows_neon.h"
@@ -82,51 +82,91 @@
         stp     q22, q23, [sp, #\at + 96]
 .endm
 
-/* Four channels, whose counts lie in one half of v\c0 .. v\c3; the first is lane \lane of v\scale and v\slope. */
-.macro  four lift, half, c0, c1, c2, c3, scale, slope, lane, bit
+/* Eight channels, whose counts lie in one half of v16 .. v23. */
+.macro  eight lift, half, scale, slope, bit
         ld4r    {v28.8h-v31.8h}, [x1], #8
-        \lift   v24.8h, \c0\().\half, #8
-        \lift   v25.8h, \c1\().\half, #8
-        \lift   v26.8h, \c2\().\half, #8
-        \lift   v27.8h, \c3\().\half, #8
-        sqrdmulh v24.8h, v24.8h, v\scale\().h[\lane]
-        sqrdmulh v25.8h, v25.8h, v\scale\().h[\lane + 1]
-        sqrdmulh v26.8h, v26.8h, v\scale\().h[\lane + 2]
-        sqrdmulh v27.8h, v27.8h, v\scale\().h[\lane + 3]
-        sqsub   v24.8h, v28.8h, v24.8h
-        sqsub   v25.8h, v29.8h, v25.8h
-        sqsub   v26.8h, v30.8h, v26.8h
-        sqsub   v27.8h, v31.8h, v27.8h
-        ldp     q4, q5, [x3]
-        ldp     q6, q7, [x3, #32]
-        sqrdmulh v28.8h, v24.8h, v\slope\().h[\lane]
-        sqrdmulh v29.8h, v25.8h, v\slope\().h[\lane + 1]
-        sqrdmulh v30.8h, v26.8h, v\slope\().h[\lane + 2]
-        sqrdmulh v31.8h, v27.8h, v\slope\().h[\lane + 3]
-        smax    v24.8h, v24.8h, v28.8h
-        smax    v25.8h, v25.8h, v29.8h
-        smax    v26.8h, v26.8h, v30.8h
-        smax    v27.8h, v27.8h, v31.8h
-        ld4r    {v28.8h-v31.8h}, [x4], #8
-        sqadd   v4.8h, v4.8h, v24.8h
-        sqadd   v5.8h, v5.8h, v25.8h
-        sqadd   v6.8h, v6.8h, v26.8h
-        sqadd   v7.8h, v7.8h, v27.8h
-        stp     q4, q5, [x3], #32
-        stp     q6, q7, [x3], #32
-        cmge    v4.8h, v4.8h, v28.8h
-        cmge    v5.8h, v5.8h, v29.8h
-        cmge    v6.8h, v6.8h, v30.8h
-        cmge    v7.8h, v7.8h, v31.8h
-        sli     v11.8h, v4.8h, #\bit
-        sli     v11.8h, v5.8h, #\bit + 1
-        sli     v11.8h, v6.8h, #\bit + 2
-        sli     v11.8h, v7.8h, #\bit + 3
+        ld4r    {v12.8h-v15.8h}, [x1], #8
+        \lift   v24.8h, v16.\half, #8
+        \lift   v25.8h, v17.\half, #8
+        \lift   v26.8h, v18.\half, #8
+        \lift   v27.8h, v19.\half, #8
+        \lift   v4.8h, v20.\half, #8
+        \lift   v5.8h, v21.\half, #8
+        \lift   v6.8h, v22.\half, #8
+        \lift   v7.8h, v23.\half, #8
+        sqrdmulh v24.8h, v24.8h, v\scale\().h[0]
+        sqrdmulh v25.8h, v25.8h, v\scale\().h[1]
+        sqrdmulh v26.8h, v26.8h, v\scale\().h[2]
+        sqrdmulh v27.8h, v27.8h, v\scale\().h[3]
+        sqrdmulh v4.8h, v4.8h, v\scale\().h[4]
+        sqrdmulh v5.8h, v5.8h, v\scale\().h[5]
+        sqrdmulh v6.8h, v6.8h, v\scale\().h[6]
+        sqrdmulh v7.8h, v7.8h, v\scale\().h[7]
+        sqsub   v28.8h, v28.8h, v24.8h
+        sqsub   v29.8h, v29.8h, v25.8h
+        sqsub   v30.8h, v30.8h, v26.8h
+        sqsub   v31.8h, v31.8h, v27.8h
+        sqsub   v12.8h, v12.8h, v4.8h
+        sqsub   v13.8h, v13.8h, v5.8h
+        sqsub   v14.8h, v14.8h, v6.8h
+        sqsub   v15.8h, v15.8h, v7.8h
+        sqrdmulh v24.8h, v28.8h, v\slope\().h[0]
+        sqrdmulh v25.8h, v29.8h, v\slope\().h[1]
+        sqrdmulh v26.8h, v30.8h, v\slope\().h[2]
+        sqrdmulh v27.8h, v31.8h, v\slope\().h[3]
+        sqrdmulh v4.8h, v12.8h, v\slope\().h[4]
+        sqrdmulh v5.8h, v13.8h, v\slope\().h[5]
+        sqrdmulh v6.8h, v14.8h, v\slope\().h[6]
+        sqrdmulh v7.8h, v15.8h, v\slope\().h[7]
+        smax    v28.8h, v28.8h, v24.8h
+        smax    v29.8h, v29.8h, v25.8h
+        smax    v30.8h, v30.8h, v26.8h
+        smax    v31.8h, v31.8h, v27.8h
+        smax    v12.8h, v12.8h, v4.8h
+        smax    v13.8h, v13.8h, v5.8h
+        smax    v14.8h, v14.8h, v6.8h
+        smax    v15.8h, v15.8h, v7.8h
+        ldp     q24, q25, [x3]
+        ldp     q26, q27, [x3, #32]
+        ldp     q4, q5, [x3, #64]
+        ldp     q6, q7, [x3, #96]
+        sqadd   v28.8h, v24.8h, v28.8h
+        sqadd   v29.8h, v25.8h, v29.8h
+        sqadd   v30.8h, v26.8h, v30.8h
+        sqadd   v31.8h, v27.8h, v31.8h
+        sqadd   v12.8h, v4.8h, v12.8h
+        sqadd   v13.8h, v5.8h, v13.8h
+        sqadd   v14.8h, v6.8h, v14.8h
+        sqadd   v15.8h, v7.8h, v15.8h
+        stp     q14, q15, [x3, #96]
+        stp     q12, q13, [x3, #64]
+        stp     q30, q31, [x3, #32]
+        stp     q28, q29, [x3], #128
+        ld4r    {v24.8h-v27.8h}, [x4], #8
+        ld4r    {v4.8h-v7.8h}, [x4], #8
+        cmge    v28.8h, v28.8h, v24.8h
+        cmge    v29.8h, v29.8h, v25.8h
+        cmge    v30.8h, v30.8h, v26.8h
+        cmge    v31.8h, v31.8h, v27.8h
+        cmge    v12.8h, v12.8h, v4.8h
+        cmge    v13.8h, v13.8h, v5.8h
+        cmge    v14.8h, v14.8h, v6.8h
+        cmge    v15.8h, v15.8h, v7.8h
+        sli     v28.8h, v29.8h, #1
+        sli     v30.8h, v31.8h, #1
+        sli     v12.8h, v13.8h, #1
+        sli     v14.8h, v15.8h, #1
+        sli     v28.8h, v30.8h, #2
+        sli     v12.8h, v14.8h, #2
+        sli     v28.8h, v12.8h, #4
+        sli     v11.8h, v28.8h, #\bit
 .endm
 
 function kwsi_memory_neon_tile
-        stp     d8, d9, [sp, #-32]!
+        stp     d8, d9, [sp, #-64]!
         stp     d10, d11, [sp, #16]
+        stp     d12, d13, [sp, #32]
+        stp     d14, d15, [sp, #48]
         sub     sp, sp, #448            /* planes [3][8], bits of 64 channels */
         ldp     q27, q28, [x1]
         ldp     q29, q30, [x1, #32]
@@ -181,10 +221,8 @@ function kwsi_memory_neon_tile
         shl     v17.16b, v17.16b, #4
         shl     v18.16b, v18.16b, #4
         shl     v19.16b, v19.16b, #4
-        four    shll, 8b, v16, v17, v18, v19, 0, 1, 0, 0
-        four    shll, 8b, v20, v21, v22, v23, 0, 1, 4, 4
-        four    shll2, 16b, v16, v17, v18, v19, 2, 3, 0, 8
-        four    shll2, 16b, v20, v21, v22, v23, 2, 3, 4, 12
+        eight   shll, 8b, 0, 1, 0
+        eight   shll2, 16b, 2, 3, 8
         sub     w7, w7, #1
         str     q11, [x11], #16
         tst     w7, #3
@@ -196,8 +234,10 @@ function kwsi_memory_neon_tile
         store_rows x5
         cbnz    w7, .Lmemory_16
         add     sp, sp, #448
+        ldp     d14, d15, [sp, #48]
+        ldp     d12, d13, [sp, #32]
         ldp     d10, d11, [sp, #16]
-        ldp     d8, d9, [sp], #32
+        ldp     d8, d9, [sp], #64
         ret
 end kwsi_memory_neon_tile
 
