@@ -69,6 +69,7 @@ def floats(found: dict[str, Any], ours: dict[str, Any]) -> str:
     rows.append(["**kws**, NEON", "", *(ours[delta]["window_total"] for delta in ("1", "2", "4"))])
     text = table(["library", "version", "depth 1", "depth 2", "depth 4"], rows)
     ratios = [f"{full / ours[delta]['window_total']:.1f}" for delta in ("1", "2", "4")]
+    vector = [f"{sum(ours[delta]['vector'].values()):,}" for delta in ("1", "2", "4")]
     same = [
         f"{found['libraries'][found['lowest']]['depths'][d]['instructions'] / ours[d]['window_total']:.1f}"
         for d in ("1", "2", "4")
@@ -76,8 +77,20 @@ def floats(found: dict[str, Any], ours: dict[str, Any]) -> str:
     return (
         f"{text}\n\nThe lowest is {found['lowest']}. Its full network retires {ratios[0]} times what ours retires at"
         f" depth 1, {ratios[1]} times depth 2 and {ratios[2]} times depth 4; depth for depth the ratios are"
-        f" {', '.join(same)}."
+        f" {', '.join(same)}. Vector arithmetic alone is {', '.join(vector)} of ours."
     )
+
+
+def one_frame(program: count.Program) -> dict[str, str]:
+    """Instructions of a frame of features; those that are vector arithmetic, and what these come to in a second."""
+    times, preset = 2, program.model.preset
+    classes = program.cost("features", program.model.deltas[0], "neon", times)[1].by_class()
+    vector = sum(classes[name] for name in retired.VECTOR) / times
+    return {
+        "frame": f"{round(sum(classes.values()) / times):,}",
+        "vector": f"{round(vector):,}",
+        "share": f"{round(vector * preset.sample_rate / preset.hop):,}",
+    }
 
 
 def wake_words(found: dict[str, Any]) -> str:
@@ -182,6 +195,7 @@ def page(seconds: float) -> str:
         neon = count.measure(program, "neon")
         text = count.text_bytes(Path(folder))
         stack = count.stack_bytes(program, model.deltas[0], "neon")
+        frame = one_frame(program)
     depths, rate = neon["depths"], neon["windows_per_second"]
     found_floats, found_words = read("float"), read("wake_words")
     second = table(
@@ -198,7 +212,8 @@ def page(seconds: float) -> str:
         "## A window, features given\n\n" + stages(depths, "window"),
         "## Against float32\n\n" + TEXT["floats"],
         floats(found_floats, depths) if found_floats else "Not measured on the machine that wrote this page.",
-        f"## A second of audio\n\n{TEXT['second'].format(rate=f'{rate:g}')}\n\n" + stages(depths, "second"),
+        TEXT["bound"],
+        f"## A second of audio\n\n{TEXT['second'].format(rate=f'{rate:g}', **frame)}\n\n" + stages(depths, "second"),
         second,
         "## The inner loops\n\n" + TEXT["loops"],
         loops(),
@@ -240,15 +255,23 @@ cycles, and they know nothing of caches.
 The same topology in float32 by tuned libraries, one thread, all optimisations, batch norms folded, counted in the same
 way, as the difference between runs of more and of fewer inferences (`tools/peers/float_instructions.py`). All of them
 use NEON: every four multiply-accumulates of the network are one vector FMLA. The goal was 12 times fewer at depth 1 and
-25 times fewer at depth 4 than the lowest float32 inference of the full network. What stands in the way at depth 4 are
-the two convolutions, 44 % of its work; at depth 1 the products themselves, which at three vector operations for 128
-multiply-accumulates are more than half of all instructions.
+25 times fewer at depth 4 than the lowest float32 inference of the full network.
+""",
+    "bound": """
+What is left is arithmetic. A binary product of 128 inputs takes one EOR, one CNT and nearly one addition, however they
+are arranged; carry-save adders before CNT, with parities of inputs and weights made beforehand, come out even at three
+registers and dearer at two or seven. That is 47 operations for sixteen products of 128 inputs, 48 for eight of 256 and
+75 for eight of 400: in the shipped shape 122,624 at depth 1 and 49,664 at depth 4. The first convolution multiplies
+102,400 times, eight at once: 12,800; the classifier 12,288 times, four at once, after as many weights are widened eight
+at once: 4,608. Epilogues take seven or eight operations for eight numbers of the residual stream, after project and
+memory alike.
 """,
     "second": """
 {rate} windows a second is the model's own hop. The convolutions compute only what a hop changes
-(`firmware/src/front.c`): compare conv1 and conv2 with the table above, times the windows. The front end, 31 frames a
-second at any depth, is window, spectrum and mel; it costs less than the network at depths 1 and 2, and a little more
-than the network at depth 4.
+(`firmware/src/front.c`): compare conv1 and conv2 with the table above, times the windows. The front end, 31.25 frames a
+second at any depth, is window, spectrum and mel; it costs less than the network at depths 1 and 2, and more than the
+network at depth 4. Of the {frame} instructions of a frame {vector} are vector arithmetic, in an order on which the bits
+of the features depend; those alone are {share} a second.
 """,
     "loops": """
 Cycles an iteration by llvm-mca; in brackets the share of the port limit that they reach, the fewest cycles in which
