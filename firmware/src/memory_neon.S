@@ -16,7 +16,7 @@
  *
  * Registers
  *     x0 rows, then scratch   x1 taps, then bias   x2 scale   x3 x   x4 threshold   x5 out   w7 sixteens left
- *     x8 slope   x9 `bytes`   x10 planes   x11 bits
+ *     x8 slope   x9 `bytes`   x10 planes   x11 bits   x12 x to be loaded
  *     of 1 and 2: v0-v7 rows   v16-v26 differing taps and sums, or what is transposed   v27-v31 weights
  *     of 3 and 4: v0 v2 scales   v1 v3 slopes   v8-v10 masks 0x55, 0x33, 0x70   v16-v23 counts of eight and eight
  *     channels   v24-v27, v4-v7 counts, scaled, values times slopes, x of before, thresholds   v28-v31, v12-v15 biases,
@@ -126,10 +126,8 @@
         smax    v13.8h, v13.8h, v5.8h
         smax    v14.8h, v14.8h, v6.8h
         smax    v15.8h, v15.8h, v7.8h
-        ldp     q24, q25, [x3]
-        ldp     q26, q27, [x3, #32]
-        ldp     q4, q5, [x3, #64]
-        ldp     q6, q7, [x3, #96]
+        ld1     {v24.8h-v27.8h}, [x12], #64
+        ld1     {v4.8h-v7.8h}, [x12], #64
         sqadd   v28.8h, v24.8h, v28.8h
         sqadd   v29.8h, v25.8h, v29.8h
         sqadd   v30.8h, v26.8h, v30.8h
@@ -138,10 +136,8 @@
         sqadd   v13.8h, v5.8h, v13.8h
         sqadd   v14.8h, v6.8h, v14.8h
         sqadd   v15.8h, v7.8h, v15.8h
-        stp     q14, q15, [x3, #96]
-        stp     q12, q13, [x3, #64]
-        stp     q30, q31, [x3, #32]
-        stp     q28, q29, [x3], #128
+        st1     {v28.8h-v31.8h}, [x3], #64
+        st1     {v12.8h-v15.8h}, [x3], #64
         ld4r    {v24.8h-v27.8h}, [x4], #8
         ld4r    {v4.8h-v7.8h}, [x4], #8
         cmge    v28.8h, v28.8h, v24.8h
@@ -190,6 +186,7 @@ function kwsi_memory_neon_tile
         ldr     x8, [x2, #16]
         ldp     x2, x1, [x2]
         mov     x9, x6
+        mov     x12, x3
         mov     x10, sp
         add     x11, sp, #384
 .Lmemory_16:
