@@ -222,8 +222,8 @@ def failing(folder: Path, source: str, *options: str) -> str:
 
 def test_another_engine_version_is_refused(tmp_path: Path) -> None:
     export(random_model(3, n_blocks=1), tmp_path / "m.h")
-    later = '#include "kws.h"\n#undef KWS_ENGINE_VERSION\n#define KWS_ENGINE_VERSION 3\n#include "m.h"\n'
-    assert "The model m was exported for kws engine version 2" in failing(tmp_path, later)
+    later = '#include "kws.h"\n#undef KWS_ENGINE_VERSION\n#define KWS_ENGINE_VERSION 4\n#include "m.h"\n'
+    assert "The model m was exported for kws engine version 3" in failing(tmp_path, later)
 
 
 def test_feature_tables_of_another_training_are_refused(tmp_path: Path) -> None:

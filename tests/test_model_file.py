@@ -174,6 +174,9 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
     "provenance list": lambda meta: meta.update(provenance=[]),
     "no words": lambda meta: meta.update(n_words=0),
     "refractory huge": lambda meta: meta.update(refractory=2**31),
+    "release of no number": lambda meta: meta.update(release=None),
+    "gate missing": lambda meta: meta.pop("gate"),
+    "listening depth unknown": lambda meta: meta.update(listen_delta=8),
 }
 
 
