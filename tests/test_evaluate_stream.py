@@ -20,7 +20,7 @@ from kws.errors import KwsError
 from kws.evaluate.calibrate import LOGITS, PEAKS, _choose, calibrate, tail_rates
 from kws.evaluate.matching import match
 from kws.evaluate.sounds import Sound, hear_folder, hear_recording
-from kws.evaluate.stream import Judge, Mode, evaluate_stream, modes_of, moved
+from kws.evaluate.stream import Judge, Mode, computed_anew, evaluate_stream, modes_of, moved
 from kws.evaluate.track import record
 from kws.features import Preset
 from kws.model import FoldedModel, load, save
@@ -115,6 +115,12 @@ def test_work_is_counted_in_multiplications(model, sounds) -> None:
     assert adaptive.work == pytest.approx(spent / (front + rest[4]))
     silent = evaluate_stream(replace(model, gate=10.0), sounds, [Mode(1)])[0]
     assert silent.work == 0.0 and silent.windows == {0: 1.0, 1: 0.0, 2: 0.0, 4: 0.0}
+
+
+def test_a_hop_computes_what_how_it_works_says(model) -> None:
+    """A quarter of the first convolution and half of the second for the default shapes; all where windows are short."""
+    assert computed_anew(random_model(0)) == {"conv1": 0.25, "conv2": 0.5}
+    assert computed_anew(model) == {"conv1": 1.0, "conv2": 1.0}
 
 
 def test_times_lead_back_to_files(sounds) -> None:

@@ -5,8 +5,8 @@ more such score is to be expected in as many hours again, for each word. So the 
 (peaks over threshold; Pickands, "Statistical inference using extreme order statistics", 1975, with the exponential
 limit): above the level u that at least ``PEAKS`` false accepts of a word reach, their number in H hours is taken to
 fall as ``rate(g) = n(u) / H * exp(-(g - u) / beta)`` along the logit g of the threshold, beta being their mean excess
-over u, drawn towards ``BETA`` by one imagined false accept. Below u the counts themselves are the rates. A word that
-never made a false accept is taken to make ``UNSEEN`` of one.
+over u, drawn towards ``BETA`` by one imagined false accept. Below u, and above it where they are more, the counts
+themselves are the rates. A word that never made a false accept is taken to make ``UNSEEN`` of one.
 
 Then every word's threshold is chosen together: they maximise the sum over the words of ``ln((hits + 1) / (said + 1))``
 subject to the sum of their rates being at most the target. The logarithm is what keeps a word with many false accepts
@@ -37,7 +37,7 @@ STEP = 0.25
 LOGITS = np.arange(-4.0, 16.0 + STEP, STEP)
 """Logits of the thresholds to choose from; beyond 16.6 a float32 cannot tell a score from 1."""
 
-WAKES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+WAKES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97)
 WAKE_LOSS = 0.0025
 
 Array = NDArray[np.float64]
@@ -112,7 +112,8 @@ def tail_rates(counts: NDArray[np.int64], hours: float) -> Array:
     # The area under the counts beyond u is the sum of what they exceed u by.
     excess = STEP * float(counts[start + 1 :].sum()) + 0.5 * STEP * float(counts[start])
     beta = (excess + BETA) / (float(counts[start]) + 1.0)
-    rates[start:] = first / hours * np.exp(-(LOGITS[start:] - LOGITS[start]) / beta)
+    tail = first / hours * np.exp(-(LOGITS[start:] - LOGITS[start]) / beta)
+    rates[start:] = np.maximum(rates[start:], tail)
     return rates
 
 

@@ -210,15 +210,25 @@ def evaluate_stream(
 def _work(model: FoldedModel, mode: Mode, given: Sequence[Answers]) -> tuple[dict[int, float], float]:
     """Share of windows by depth, and the share of the deepest network's multiply-accumulates that they cost.
 
-    Where two depths classify a window, the convolutions run once. What hops keep of the convolutions is left out.
+    Where two depths classify a window, the convolutions run once, and only for what a hop does not keep of them.
     """
     total = max(1, sum(len(one.depths) for one in given))
     windows = {delta: sum(one.classified[delta] for one in given) / total for delta in given[0].classified}
-    front, rest = {}, {}
-    for depth in model.depths:
-        parts = {part: count for kind in macs(model, depth).values() for part, count in kind.items()}
-        front[depth.delta] = parts["conv1"] + parts["conv2"]
-        rest[depth.delta] = sum(parts.values()) - front[depth.delta]
+    fresh = computed_anew(model)
+    parts = {
+        depth.delta: {part: count for kind in macs(model, depth).values() for part, count in kind.items()}
+        for depth in model.depths
+    }
     deepest = model.deltas[0]
-    spent = (1.0 - windows[0]) * front[deepest] + sum(share * rest[delta] for delta, share in windows.items() if delta)
-    return windows, spent / (front[deepest] + rest[deepest])
+    front = sum(share * parts[deepest][part] for part, share in fresh.items())
+    rest = {delta: sum(count for part, count in own.items() if part not in fresh) for delta, own in parts.items()}
+    spent = (1.0 - windows[0]) * front + sum(share * rest[delta] for delta, share in windows.items() if delta)
+    return windows, spent / (front + rest[deepest])
+
+
+def computed_anew(model: FoldedModel) -> dict[str, float]:
+    """What share of each convolution a hop leaves to compute, as firmware/src/front.c has it."""
+    steps, moved_by = model.time_steps, model.hop_frames // 4
+    if model.hop_frames % 4 or moved_by > steps - 4:
+        return {"conv1": 1.0, "conv2": 1.0}
+    return {"conv1": (2 * moved_by + 2) / (2 * steps), "conv2": (moved_by + 3) / steps}
