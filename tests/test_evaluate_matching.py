@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kws.data.labels import Label, read_labels, write_labels
 from kws.engine import Event
 from kws.errors import KwsError
-from kws.evaluate.matching import match, match_times
+from kws.evaluate.matching import are_late, bounds, match, match_times
 
 YES = Label("yes", 16000, 24000)  # 1.0 to 1.5 s
 
@@ -71,6 +71,13 @@ def test_every_detection_is_exactly_one_thing(detections, spans) -> None:
     assert found.repeats == repeats and found.false_accepts == false_accepts
     # Labels of one word that start together may swap.
     assert sorted(map(str, found.hits)) == sorted(str(hits.get(i)) for i in range(len(labels)))
+
+
+def test_a_false_accept_up_to_a_second_after_its_word_is_late() -> None:
+    _, ends = bounds([Label("yes", 60000, 70000), YES])
+    times = np.array([0.2, 2.01, 2.49, 2.51, 4.0, 4.9, 5.3, 5.5])
+    assert are_late(times, ends).tolist() == [False, True, True, False, False, True, True, False]
+    assert not are_late(times, np.zeros(0)).any() and len(are_late(np.zeros(0), ends)) == 0
 
 
 def test_no_label_and_no_detection_are_fine() -> None:

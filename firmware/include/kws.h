@@ -196,6 +196,7 @@ kws_status_t kws_set_threshold(kws_state_t *state, int word, float threshold); /
 kws_status_t kws_set_sensitivity(kws_state_t *state, float sensitivity);
 #define KWS_SENSITIVITY_SPAN 8.0f
 
+/* `refractory`, `release` and `gate` of kws_model_t. */
 kws_status_t kws_set_refractory(kws_state_t *state, int32_t samples);
 kws_status_t kws_set_release(kws_state_t *state, float fraction);
 kws_status_t kws_set_gate(kws_state_t *state, float dbfs);

@@ -68,8 +68,8 @@ def calibrate(
         point = operation.point
         expected = [f", {rate:.2f} expected" for delta, rate in result.expected.items() if mode == f"depth {delta}"]
         console.print(
-            f"{mode}: {100 * (point.misses or 0.0):.1f} % of the words missed, {point.false_accepts:.2f} false accepts "
-            f"an hour{''.join(expected)}",
+            f"{mode}: {100 * (point.misses or 0.0):.1f} % of the words missed, {point.false_accepts - point.late:.2f} "
+            f"false accepts an hour{''.join(expected)}, and {point.late:.2f} detections that come late",
             style="bold",
             soft_wrap=True,
         )

@@ -8,6 +8,9 @@ fall as ``rate(g) = n(u) / H * exp(-(g - u) / beta)`` along the logit g of the t
 over u, drawn towards ``BETA`` by one imagined false accept. Below u, and above it where they are more, the counts
 themselves are the rates. A word that never made a false accept is taken to make ``UNSEEN`` of one.
 
+Detections of a word that come too late to be hits are not counted here, though they are false accepts in the figures:
+they happen as often as the word is said, not by the hour, and a stream mixed for measuring says it hundreds of times.
+
 Then every word's threshold is chosen together: they maximise the sum over the words of ``ln((hits + 1) / (said + 1))``
 subject to the sum of their rates being at most the target. The logarithm is what keeps a word with many false accepts
 from being given up for the others; where few words are missed it counts misses. The sum splits into words given a price
@@ -130,7 +133,7 @@ def _curves(judge: Judge) -> tuple[Array, Array]:
         counts = [judge.count(word, limit) for limit in _sigmoid(LOGITS)]
         said, hits = counts[0].said, np.array([one.hits for one in counts])
         costs.append(-np.log((hits + 1.0) / (said + 1.0)) if said else np.full(len(hits), np.nan))
-        rates.append(tail_rates(np.array([len(one.false_accepts) for one in counts]), judge.hours))
+        rates.append(tail_rates(np.array([len(one.false_accepts) - one.late for one in counts]), judge.hours))
     return np.stack(costs), np.stack(rates)
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MARGIN_SECONDS = 0.5
 """How long after its end a word may be detected."""
 
+LATE_SECONDS = 1.0
+"""A false accept of a word that ended less than this ago is a late detection of it: false by the rule all the same."""
+
 Times = NDArray[np.float64]
 
 
@@ -64,6 +67,18 @@ def bounds(labels: Sequence[Label]) -> tuple[Times, Times]:
     starts = np.array([label.start for label in labels], np.float64) / SAMPLE_RATE
     ends = np.array([label.end for label in labels], np.float64) / SAMPLE_RATE + MARGIN_SECONDS
     return starts, ends
+
+
+def are_late(times: Times, ends: Times) -> NDArray[np.bool_]:
+    """Which false accepts of a word are late detections, bool [n].
+
+    Args:
+        times: of the false accepts, seconds, [n].
+        ends: from ``bounds`` of the word's labels, [m].
+    """
+    last = np.concatenate([[-np.inf], np.sort(ends)])
+    since: Times = times - last[np.searchsorted(last, times, "right") - 1]
+    return since <= LATE_SECONDS - MARGIN_SECONDS
 
 
 def match_times(times: Times, starts: Times, ends: Times) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kws.errors import KwsError
 from kws.evaluate.decision import Answers, Decision, answers
-from kws.evaluate.matching import MARGIN_SECONDS, Times, bounds, match_times
+from kws.evaluate.matching import MARGIN_SECONDS, Times, are_late, bounds, match_times
 from kws.evaluate.sounds import Sound
 from kws.model import FoldedModel
 from kws.model.info import macs
@@ -46,12 +46,14 @@ class Count:
         latencies: of the hits, seconds from the word's end to the detection, float64 [hits].
         repeats: detections of a word that was hit before.
         false_accepts: (number of the sound, second) of each false accept.
+        late: how many of these are late detections of a word that was said.
     """
 
     said: int
     latencies: Times
     repeats: int
     false_accepts: list[tuple[int, float]]
+    late: int
 
     @property
     def hits(self) -> int:
@@ -65,13 +67,15 @@ class Point:
     Attributes:
         shift: added to the logit of every threshold.
         misses: share of the words said that were missed, 0..1; None where none was said.
-        false_accepts: an hour.
+        false_accepts: an hour, late detections included.
+        late: late detections an hour.
         repeats: a word said; None where none was said.
     """
 
     shift: float
     misses: float | None
     false_accepts: float
+    late: float
     repeats: float | None
 
 
@@ -130,7 +134,7 @@ class Judge:
 
     def count(self, word: int, threshold: float) -> Count:
         """What ``word`` (index) comes to at ``threshold``."""
-        said = repeats = 0
+        said = repeats = late = 0
         latencies: list[Times] = []
         false_accepts: list[tuple[int, float]] = []
         for number, (starts, ends) in enumerate(self._bounds[word]):
@@ -140,8 +144,9 @@ class Judge:
             latencies.append(times[found] - (ends[hit >= 0] - MARGIN_SECONDS))
             said += len(starts)
             repeats += int(inside.sum()) - len(found)
+            late += int(are_late(times[~inside], ends).sum())
             false_accepts += [(number, float(time)) for time in times[~inside]]
-        return Count(said, np.concatenate(latencies), repeats, false_accepts)
+        return Count(said, np.concatenate(latencies), repeats, false_accepts, late)
 
     def at(self, thresholds: NDArray[np.float32], shift: float = 0.0, target: float | None = None) -> Operation:
         """All words at their thresholds, float32 [n_words], each with its logit moved by ``shift``."""
@@ -151,7 +156,8 @@ class Judge:
         point = Point(
             shift,
             1.0 - hits / said if said else None,
-            sum(len(one.false_accepts) for one in counts) / self.hours if self.hours else 0.0,
+            sum(len(one.false_accepts) for one in counts) / self.hours,
+            sum(one.late for one in counts) / self.hours,
             sum(one.repeats for one in counts) / said if said else None,
         )
         limits_by_word = dict(zip(self.words, map(float, limits), strict=True))

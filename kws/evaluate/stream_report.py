@@ -36,6 +36,7 @@ def _mode_json(result: ModeResult, sounds: Sequence[Sound]) -> dict[str, Any]:
                 "shift": point.shift,
                 "miss_rate": point.misses,
                 "false_accepts_per_hour": point.false_accepts,
+                "late_per_hour": point.late,
                 "repeats_per_word": point.repeats,
             }
             for point in result.curve
@@ -52,6 +53,7 @@ def operation_json(operation: Operation, sounds: Sequence[Sound]) -> dict[str, A
         "shift": operation.point.shift,
         "miss_rate": operation.point.misses,
         "false_accepts_per_hour": operation.point.false_accepts,
+        "late_per_hour": operation.point.late,
         "repeats_per_word": operation.point.repeats,
         "latency_median": median,
         "latency_95": late,
@@ -63,6 +65,7 @@ def operation_json(operation: Operation, sounds: Sequence[Sound]) -> dict[str, A
                 "miss_rate": _misses(count),
                 "repeats": count.repeats,
                 "false_accepts": len(count.false_accepts),
+                "late": count.late,
                 "latency_median": latency([count])[0],
                 "latency_95": latency([count])[1],
             }
@@ -96,7 +99,7 @@ def show(
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("mode", no_wrap=True)
     table.add_column("thresholds", no_wrap=True)
-    for head in ("missed", "false\nan hour", "repeats\na word", "latency ms\nmedian", "\n95 %"):
+    for head in ("missed", "false\nan hour", "of them\nlate", "repeats\na word", "latency ms\nmedian", "\n95 %"):
         table.add_column(head, justify="right", no_wrap=True)
     for result in results:
         for operation in result.operations:
@@ -115,7 +118,7 @@ def show(
 def show_words(title: str, operation: Operation, console: Console) -> None:
     """Prints one operation word by word."""
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    for head in ("word", "threshold", "said", "missed", "false", "repeats", "latency ms", "95 %"):
+    for head in ("word", "threshold", "said", "missed", "false", "late", "repeats", "latency ms", "95 %"):
         table.add_column(head, justify="left" if head == "word" else "right", no_wrap=True)
     for word, count in operation.counts.items():
         table.add_row(
@@ -124,6 +127,7 @@ def show_words(title: str, operation: Operation, console: Console) -> None:
             str(count.said),
             _percent(_misses(count)),
             str(len(count.false_accepts)),
+            str(count.late),
             str(count.repeats),
             *(_milliseconds(value) for value in latency([count])),
         )
@@ -148,7 +152,7 @@ def _figures(operation: Operation) -> tuple[str, ...]:
     point = operation.point
     repeats = "-" if point.repeats is None else f"{point.repeats:.4f}"
     late = (_milliseconds(value) for value in latency(list(operation.counts.values())))
-    return _percent(point.misses), f"{point.false_accepts:.2f}", repeats, *late
+    return _percent(point.misses), f"{point.false_accepts:.2f}", f"{point.late:.2f}", repeats, *late
 
 
 def _windows(result: ModeResult) -> str:
