@@ -17,15 +17,21 @@ static void remember(kws_state_t *s, const int16_t *pcm, int n) {
     s->pcm_next = (s->pcm_next + n) % size;
 }
 
+static uint64_t energy(const int16_t *pcm, int n) {
+    uint64_t sum = 0;
+    for (int i = 0; i < n; i++) {
+        sum += (uint64_t)((int32_t)pcm[i] * pcm[i]);
+    }
+    return sum;
+}
+
 /* Mean square of the ring's newest `hop` samples, in dB below full scale. */
 static float level(const kws_state_t *s) {
     int size = s->model->frontend->n_fft, hop = s->model->frontend->hop;
-    uint64_t energy = 0;
-    for (int i = 0, at = s->pcm_next - hop + (s->pcm_next < hop ? size : 0); i < hop; i++) {
-        energy += (uint64_t)((int32_t)s->pcm_ring[at] * s->pcm_ring[at]);
-        at = at + 1 < size ? at + 1 : 0;
-    }
-    return kwsi_decibels((float)energy / ((float)hop * 1073741824.0f));
+    int after_wrap = hop < s->pcm_next ? hop : s->pcm_next, before = hop - after_wrap;
+    uint64_t sum = energy(s->pcm_ring + s->pcm_next - after_wrap, after_wrap);
+    sum += energy(s->pcm_ring + size - before, before);
+    return kwsi_decibels((float)sum / ((float)hop * 1073741824.0f));
 }
 
 static void add_frame(kws_state_t *s) {
