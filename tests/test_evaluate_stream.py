@@ -103,6 +103,16 @@ def test_operations_reach_their_targets(model, sounds) -> None:
         assert all(point.false_accepts > one.target for point in better)
 
 
+def test_late_detections_may_be_left_out_of_the_targets(model, sounds) -> None:
+    """With every word's label moved to a second before what was heard, all hits come late."""
+    early = [Label(one.word, one.start - 12000, one.end - 12000) for one in sounds[0].labels if one.start > 12000]
+    moved_sounds = [replace(sounds[0], labels=early)]
+    strict, lenient = (evaluate_stream(model, moved_sounds, [Mode(1)], (600.0,), flag)[0] for flag in (True, False))
+    assert strict.curve == lenient.curve and strict.operations[0].point.late > 60
+    assert strict.operations[1].point.false_accepts <= 600.0 >= lenient.operations[1].point.rate(False)
+    assert lenient.operations[1].point.shift < strict.operations[1].point.shift
+
+
 def test_work_is_counted_in_multiplications(model, sounds) -> None:
     results = {one.mode.name: one for one in evaluate_stream(model, sounds, modes_of(model, model.deltas))}
     assert results["depth 1"].work == 1.0 > results["depth 2"].work > results["depth 4"].work
@@ -313,6 +323,8 @@ def test_calibrate_writes_a_model(folder, tmp_path) -> None:
         (("eval", "--stream", "--negatives", ".", "--save", "x.wav"), "writes the stream mixed from --data"),
         (("eval", "--stream", "--negatives", ".", "--depth", "8"), "is not in the model"),
         (("eval", "--stream", "--negatives", ".", "--targets", "a"), "is no list of numbers"),
+        (("eval", "--stream", "--negatives", ".", "--targets", "nan"), "is no list of numbers"),
+        (("eval", "--stream", "--data", ".", "--snr", "5,inf"), "from some background to none"),
         (("calibrate", "kws12", "--data", ".", "--out", "x.h"), "ends in .kws"),
     ],
 )

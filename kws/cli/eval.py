@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +53,9 @@ def evaluate(
     targets: Annotated[
         str, typer.Option(help="--stream: false accepts an hour at which to show every figure.")
     ] = "0.5,5",
+    count_late: Annotated[
+        bool, typer.Option(help="--stream: whether detections of a word up to a second after it count as false.")
+    ] = True,
     save: Annotated[
         Path | None, typer.Option(help="--stream: write the mixed stream as WAV, its labels beside it.")
     ] = None,
@@ -79,7 +83,7 @@ def evaluate(
         raise KwsError(f"--depth {depth} is not in the model; choose from {', '.join(map(str, folded.deltas))} or all.")
     aims = numbers(targets, "--targets")
     sounds = hear(folded, data, negatives, recording, labels, minutes, snr, seed, split, deltas, save)
-    return _evaluate_stream(folded, sounds, deltas, aims, as_json, plots)
+    return _evaluate_stream(folded, sounds, deltas, aims, count_late, as_json, plots)
 
 
 def _evaluate_clips(
@@ -170,6 +174,8 @@ def hear(
 
         if data is not None:
             span = numbers(snr, "--snr")
+            if len({math.isinf(value) for value in span}) > 1:
+                raise KwsError(f"--snr {snr} goes from some background to none; give two numbers, or inf alone.")
             words = model.class_names[: model.n_words]
             mix = Mix(scan(data), words, minutes, (min(span), max(span)), split or "validation", seed)
             heard.append(sounds.hear_mix(model, mix, deltas, bar("mix", 60.0 * minutes), save))
@@ -190,7 +196,7 @@ def numbers(text: str, option: str) -> list[float]:
         found = [float(part) for part in text.split(",")]
     except ValueError as error:
         raise KwsError(f"{option} {text} is no list of numbers; write them as 5,20.") from error
-    if any(value != value for value in found):
+    if any(math.isnan(value) for value in found):
         raise KwsError(f"{option} {text} is no list of numbers; write them as 5,20.")
     return found
 
@@ -200,6 +206,7 @@ def _evaluate_stream(
     sounds: list[Sound],
     deltas: list[int] | None,
     targets: list[float],
+    count_late: bool,
     as_json: bool,
     plots: Path | None,
 ) -> None:
@@ -208,12 +215,12 @@ def _evaluate_stream(
     from kws.evaluate.stream import evaluate_stream, modes_of
     from kws.evaluate.stream_report import show, to_json
 
-    results = evaluate_stream(model, sounds, modes_of(model, deltas or model.deltas), targets)
+    results = evaluate_stream(model, sounds, modes_of(model, deltas or model.deltas), targets, count_late)
     written = None
     if plots is not None:
         from kws.evaluate.plots import draw_det
 
-        written = draw_det(model.name, results, plots)
+        written = draw_det(model.name, results, plots, count_late)
     if as_json:
         print(json.dumps(to_json(model, sounds, results), ensure_ascii=False))
         return

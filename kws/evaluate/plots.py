@@ -47,7 +47,7 @@ def draw_confusions(evaluation: Evaluation, folder: str | Path) -> list[Path]:
     return paths
 
 
-def draw_det(model: str, results: Sequence[ModeResult], folder: str | Path) -> Path:
+def draw_det(model: str, results: Sequence[ModeResult], folder: str | Path, count_late: bool = True) -> Path:
     """Writes ``det.png`` into ``folder``: share missed against false accepts an hour, a curve a mode; returns its path.
 
     Raises:
@@ -58,14 +58,15 @@ def draw_det(model: str, results: Sequence[ModeResult], folder: str | Path) -> P
     figure = _figure(7.0, 5.0)
     axes = figure.add_subplot()
     for result in results:
-        line = [(point.false_accepts, 100.0 * (point.misses or 0.0)) for point in result.curve if point.false_accepts]
+        points = [(point.rate(count_late), 100.0 * (point.misses or 0.0)) for point in result.curve]
+        line = [point for point in points if point[0] > 0.0]
         style = "--" if result.mode.name == ADAPTIVE else "-"
         (drawn,) = axes.plot(*zip(*line, strict=True), style, label=result.mode.name) if line else axes.plot([], [])
         own = result.operations[0].point
-        if own.false_accepts:
-            axes.plot(own.false_accepts, 100.0 * (own.misses or 0.0), "o", color=drawn.get_color())
+        if own.rate(count_late) > 0.0:
+            axes.plot(own.rate(count_late), 100.0 * (own.misses or 0.0), "o", color=drawn.get_color())
     axes.set_xscale("log")
-    axes.set_xlabel("false accepts an hour")
+    axes.set_xlabel("false accepts an hour" + ("" if count_late else ", late detections left out"))
     axes.set_ylabel("words missed, %")
     axes.set_ylim(0.0, 100.0)
     axes.grid(True, which="both", alpha=0.3)

@@ -78,6 +78,10 @@ class Point:
     late: float
     repeats: float | None
 
+    def rate(self, count_late: bool) -> float:
+        """False accepts an hour, with or without late detections."""
+        return self.false_accepts if count_late else self.false_accepts - self.late
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -183,7 +187,11 @@ def modes_of(model: FoldedModel, deltas: Sequence[int]) -> list[Mode]:
 
 
 def evaluate_stream(
-    model: FoldedModel, sounds: Sequence[Sound], modes: Sequence[Mode], targets: Sequence[float] = (0.5,)
+    model: FoldedModel,
+    sounds: Sequence[Sound],
+    modes: Sequence[Mode],
+    targets: Sequence[float] = (0.5,),
+    count_late: bool = True,
 ) -> list[ModeResult]:
     """Every mode's curve and operations over the same sounds.
 
@@ -192,6 +200,7 @@ def evaluate_stream(
         sounds: heard at every depth of the modes.
         modes: to judge.
         targets: false accepts an hour at which the figures are wanted in full.
+        count_late: whether late detections count against the targets.
 
     Raises:
         KwsError: no sound lasts as long as one hop.
@@ -205,7 +214,7 @@ def evaluate_stream(
         curve = [judge.at(own, float(shift)).point for shift in SHIFTS]
         operations = [judge.at(own)]
         for target in targets:
-            reached = [point for point in curve if point.false_accepts <= target]
+            reached = [point for point in curve if point.rate(count_late) <= target]
             if reached:
                 best = min(reached, key=lambda point: (point.misses or 0.0, point.shift))
                 operations.append(judge.at(own, best.shift, target))
