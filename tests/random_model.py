@@ -120,7 +120,7 @@ def random_model(
         linear_bias=linear[1],
         linear_slope=slopes(),
         class_weight=class_weight.astype(np.int8).reshape(n_classes, steps, channels),
-        word_threshold=rng.uniform(0.1, 0.6, n_words).astype(np.float32),
+        word_threshold=rng.uniform(0.1, 0.6, (len(depths), n_words)).astype(np.float32),
         stream_bits=bits,
         checkpoint_sha256=rng.bytes(32).hex(),
         provenance={"data": "random numbers", "seed": seed},

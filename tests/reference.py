@@ -101,33 +101,49 @@ def run_pass(model: FoldedModel, one: FoldedPass, x: Integers) -> tuple[Integers
 
 
 class Decision:
-    """Smoothing, thresholds, refractory time and re-arming, from the probabilities of one classification at a time."""
+    """Smoothing, thresholds, refractory time and re-arming, from the probabilities of one window at a time.
+
+    Attributes:
+        thresholds: float32 [n_depths, n_words], as set.
+        sensitivity, release, refractory: as set; the last in samples.
+    """
 
     def __init__(self, model: FoldedModel) -> None:
         self.model = model
         self.thresholds = model.word_threshold.copy()
+        self.sensitivity, self.release, self.refractory = 0.5, model.release, model.refractory
         self.start()
 
     def start(self) -> None:
-        """As at the start of a stream; thresholds stay."""
+        """As at the start of a stream; settings stay."""
         self.recent: list[NDArray[np.float32]] = []
         self.last: dict[int, int] = {}
         self.disarmed: set[int] = set()
         self.scores = np.zeros(self.model.n_classes, F32)
 
-    def step(self, sample: int, probabilities: NDArray[np.float32]) -> tuple[int, int, float] | None:
-        """(sample, word, score) if an event happens at ``sample``."""
+    def limit(self, threshold: float) -> np.float32:
+        """The threshold with the sensitivity: its logit moves by 8 from one end to the other."""
+        if threshold in (0.0, 1.0) or threshold > 1 or self.sensitivity == 0.5:
+            return F32(threshold)
+        logit = np.log(threshold / (1 - np.float64(threshold))) + 8 * (0.5 - self.sensitivity)
+        return F32(1 / (1 + np.exp(-logit)))
+
+    def step(self, sample: int, probabilities: NDArray[np.float32], row: int = 0) -> tuple[int, int, float] | None:
+        """(sample, word, score) if an event happens at ``sample``, by the thresholds of depth number ``row``."""
         model = self.model
         self.recent = [*self.recent, probabilities][-model.smoothing :]
         total = np.zeros(model.n_classes, F32)
-        for row in self.recent:
-            total = total + row
+        for one in self.recent:
+            total = total + one
         self.scores = total / F32(len(self.recent))
-        self.disarmed -= {word for word in self.disarmed if self.scores[word] < F32(0.5) * self.thresholds[word]}
+        limits = [self.limit(float(threshold)) for threshold in self.thresholds[row]]
+        self.disarmed -= {word for word in self.disarmed if self.scores[word] < F32(self.release) * limits[word]}
         best = int(np.argmax(self.scores))
-        if best >= model.n_words or best in self.disarmed or self.scores[best] < self.thresholds[best]:
+        if len(self.recent) < model.smoothing or self.scores[best] == 0:
             return None
-        if best in self.last and sample - self.last[best] < model.refractory:
+        if best >= model.n_words or best in self.disarmed or self.scores[best] < limits[best]:
+            return None
+        if best in self.last and sample - self.last[best] < self.refractory:
             return None
         self.disarmed.add(best)
         self.last[best] = sample
@@ -138,34 +154,63 @@ class Simulation:
     """A whole stream, from the engine's own windows: features and network are tested elsewhere, this tests the stream.
 
     Attributes:
-        delta: depth of the classifications to come.
-        decision: thresholds and what the stream last decided.
+        delta: depth that decides.
+        listen: depth that wakes it; None where every window is decided at ``delta``.
+        wake, gate: as set.
+        decision: the settings of the decision, and what the stream last decided.
+        classified: windows by depth; 0: those that the gate spared.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.delta = engine.deltas[0]
+        self.listen = engine.model.listen_delta or None
+        self.wake, self.gate = engine.model.wake, engine.model.gate
         self.decision = Decision(engine.model)
         self.reset()
 
     def reset(self) -> None:
         self.decision.start()
         self.heard = np.zeros(0, np.int16)
+        self.classified = dict.fromkeys((0, *self.engine.deltas), 0)
+
+    def level(self) -> float:
+        """RMS of the loudest hop among those of the window's frames, dBFS."""
+        preset = self.engine.preset
+        whole = self.heard[: len(self.heard) // preset.hop * preset.hop].astype(np.float64) / 32768
+        hops = whole.reshape(-1, preset.hop)[-preset.frames :]
+        return max([-100.0, *(10 * np.log10(np.maximum((hops**2).mean(axis=1), 1e-10)))])
 
     def feed(self, pcm: NDArray[np.int16]) -> list[tuple[int, int, float, int]]:
         """(sample, word, score, delta) of each event."""
         engine, step = self.engine, self.engine.preset.hop * self.engine.model.hop_frames
-        old = len(self.heard)
-        self.heard = np.concatenate([self.heard, pcm])
+        old, sound = len(self.heard), np.concatenate([self.heard, pcm])
         events = []
-        for end in range((old // step + 1) * step, len(self.heard) + 1, step):
-            window = self.heard[max(0, end - engine.window_samples) : end]
+        for end in range((old // step + 1) * step, len(sound) + 1, step):
+            self.heard = sound[:end]
+            window = self.heard[max(0, end - engine.window_samples) :]
             window = np.pad(window, (engine.window_samples - len(window), 0))
-            logits = engine.network(engine.features(window), self.delta)
-            event = self.decision.step(end, engine.softmax(logits))
+            answer, delta = self.classify(window)
+            event = self.decision.step(end, answer, engine.deltas.index(self.delta))
             if event:
-                events.append((*event, self.delta))
+                events.append((*event, delta))
+        self.heard = sound
         return events
+
+    def classify(self, window: NDArray[np.int16]) -> tuple[NDArray[np.float32], int]:
+        """Probabilities, and the depth that gave them."""
+        engine = self.engine
+        if self.level() < self.gate:
+            self.classified[0] += 1
+            return np.zeros(len(engine.class_names), F32), self.delta
+        features = engine.features(window)
+        for delta in [self.listen, self.delta] if self.listen else [self.delta]:
+            self.classified[delta] += 1
+            answer = engine.softmax(engine.network(features, delta))
+            wake = self.decision.limit(self.wake)
+            if not any(answer[word] >= wake for word in range(engine.n_words)):
+                break
+        return answer, delta
 
 
 def stimulus(seed: int, n: int) -> NDArray[np.int16]:

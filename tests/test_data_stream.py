@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.data.noise import KINDS, noise
-from kws.data.stream import make_stream
+from kws.data.stream import Mix, make_stream, speech_extent
+from kws.data.tasks import BACKGROUND, Corpus, scan
 from kws.errors import KwsError
 
 
@@ -114,3 +119,89 @@ def test_noise_repeats_for_its_seed_alone(kind):
 def test_noise_that_is_none(kind, seconds):
     with pytest.raises(KwsError):
         noise(kind, seconds)
+
+
+# --- hours of it ------------------------------------------------------------------------------------------------------
+
+
+def burst(seed: int, before: int, speech: int, after: int) -> np.ndarray:
+    """A clip: near silence, a loud stretch, near silence."""
+    rng = np.random.default_rng(seed)
+    loud = 3000 * rng.standard_normal(speech)
+    parts = [2 * rng.standard_normal(before), loud, 2 * rng.standard_normal(after)]
+    return np.clip(np.rint(np.concatenate(parts)), -32768, 32767).astype(np.int16)
+
+
+def test_the_extent_of_speech_is_where_it_is_loud() -> None:
+    first, last, level = speech_extent(burst(1, 4800, 6400, 4800))
+    assert (first, last) == (4800, 11200)
+    assert level == pytest.approx(20 * np.log10(3000 / 32768), abs=0.3)
+    assert speech_extent(np.zeros(1000, np.int16)) == (0, 1000, -100.0)
+    assert speech_extent(np.full(5, 1000, np.int16))[:2] == (0, 5)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Corpus:
+    root = tmp_path_factory.mktemp("mix")
+    for number, word in enumerate(("yes", "no", "other", BACKGROUND)):
+        (root / word).mkdir()
+        for take in range(3):
+            soundfile.write(root / word / f"{take}.wav", burst(10 * number + take, 4800, 6400, 4800), 16000)
+    return scan(root)
+
+
+def mixed(corpus: Corpus, **changes) -> tuple[np.ndarray, list]:
+    settings = {"minutes": 2.0, "snr": (math.inf, math.inf), "split": "all", "seed": 3} | changes
+    sections = list(Mix(corpus, ["yes", "no", "absent"], **settings).sections())
+    return np.concatenate([one.pcm for one in sections]), [label for one in sections for label in one.labels]
+
+
+def test_a_mix_is_words_amid_pauses_between_runs_of_others(corpus) -> None:
+    pcm, labels = mixed(corpus)
+    assert len(pcm) == 2 * 60 * 16000
+    words = [label.word for label in labels]
+    assert abs(words.count("yes") - words.count("no")) <= 1 and words.count("yes") > 5 and "absent" not in words
+    power = np.abs(pcm.astype(np.float64))
+    inside = np.zeros(len(pcm), bool)
+    for label in labels:
+        assert label.end - label.start == 6400
+        inside[label.start : label.end] = True
+        assert power[label.start : label.end].mean() > 20 * power[label.start - 400 : label.start].mean()
+    assert power[~inside].max() < 0.05 * power.max()
+    for before, label, after in zip(labels, labels[1:], labels[2:], strict=False):
+        if label.word != "other" and label.start - before.end < 10 * 16000 > after.start - label.end:
+            assert label.start - before.end >= 8000 <= after.start - label.end
+        if before.word == label.word == "other":
+            assert 800 <= label.start - before.end <= 4800 or label.start // 960000 != before.start // 960000
+
+
+def test_a_mix_keeps_its_distance_from_the_background(corpus) -> None:
+    clean, labels = mixed(corpus)
+    noisy, same = mixed(corpus, snr=(12.0, 12.0))
+    assert [label.word for label in same] == [label.word for label in labels]
+    for at in (0, 60 * 16000):
+        gaps = np.ones(60 * 16000, bool)
+        own = [label for label in same if at <= label.start < at + len(gaps)]
+        for label in own:
+            gaps[label.start - at - 5000 : label.end - at + 5000] = False
+        minute = noisy[at : at + len(gaps)].astype(np.float64)
+        noise = np.sqrt(np.mean(minute[gaps] ** 2))
+        speech = np.median([np.sqrt(np.mean(minute[one.start - at : one.end - at] ** 2)) for one in own])
+        assert 20 * np.log10(speech / noise) == pytest.approx(12.0, abs=1.5)
+    assert not np.array_equal(clean, noisy)
+
+
+def test_a_mix_repeats_for_its_recipe_alone(corpus) -> None:
+    first, second = mixed(corpus, snr=(0.0, 20.0)), mixed(corpus, snr=(0.0, 20.0))
+    np.testing.assert_array_equal(first[0], second[0])
+    assert first[1] == second[1]
+    assert not np.array_equal(first[0], mixed(corpus, snr=(0.0, 20.0), seed=4)[0])
+
+
+def test_a_longer_mix_begins_like_a_shorter_one(corpus) -> None:
+    np.testing.assert_array_equal(mixed(corpus)[0][: 60 * 16000], mixed(corpus, minutes=0.1)[0])
+
+
+def test_a_mix_without_a_word_is_one_sentence(corpus) -> None:
+    with pytest.raises(KwsError, match="no testing clip of yes, no"):
+        next(Mix(replace(corpus, clips={"other": corpus.clips["other"]}), ["yes", "no"], 1, split="testing").sections())

@@ -179,6 +179,10 @@ def test_null_and_misaligned_arrays_are_refused(part: str, name: str) -> None:
         ("model", "hop_frames", [0, -1, 9]),
         ("model", "smoothing", [0, -1, 17]),
         ("model", "refractory", [-1]),
+        ("model", "release", [-0.1, 1.1, float("nan")]),
+        ("model", "gate", [float("nan"), float("-inf")]),
+        ("model", "wake", [-0.1, float("nan"), float("inf")]),
+        ("model", "listen_delta", [1, 3, -1]),
         ("frontend", "sample_rate", [0, -16000]),
         ("frontend", "n_fft", [0, -256, 32, 255, 384, 8192]),
         ("frontend", "hop", [0, -1, 63, 257]),
@@ -204,7 +208,7 @@ def test_values_out_of_range_are_refused(part: str, name: str, values: list[floa
 @pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -0.1])
 def test_thresholds_must_be_numbers(threshold: float) -> None:
     view = small_view()
-    view.arrays["word_threshold"][3] = threshold
+    view.arrays["word_threshold"][-1, 3] = threshold
     assert check(view.struct) == MODEL
 
 
@@ -254,7 +258,8 @@ def documented_size(model: FoldedModel) -> int:
     half = (preset.n_mels // 2 + 15) // 16 * 16
     values = {
         "n_fft": preset.n_fft, "frames": preset.frames, "n_mels": preset.n_mels, "n_classes": model.n_classes,
-        "n_words": model.n_words, "smoothing": model.smoothing, "C": model.channels, "H": model.hidden,
+        "n_words": model.n_words, "n_depths": len(model.depths), "smoothing": model.smoothing,
+        "C": model.channels, "H": model.hidden,
         "T": preset.frames // 4, "R": (preset.frames // 4 + 7) // 8 * 8, "M": preset.n_mels // 4, "max": max,
         "row": 32 + 2 * half, "column": (preset.n_mels // 2 + 6 + 7) // 8 * 8,
     }  # fmt: skip
@@ -264,7 +269,7 @@ def documented_size(model: FoldedModel) -> int:
     for part, times in zip(table.split("and twice, "), (1, 2), strict=True):
         for size in re.findall(r"^ \*     \w+ +(?:\d times )?(\S.*?)(?:   .*)?$", part, re.MULTILINE):
             sizes += [int(eval(size.replace("/", "//"), values))] * (2 if f"2 times {size}" in part else times)
-    assert len(sizes) == 14 + 1 + 2 * 3
+    assert len(sizes) == 17 + 1 + 2 * 3
     return sum((size + 63) // 64 * 64 for size in sizes)
 
 
@@ -282,8 +287,8 @@ def test_the_state_is_the_documented_sum(data: st.DataObject) -> None:
         n_classes=data.draw(st.integers(1, 40)),
         channels=64 * data.draw(st.integers(1, 4)),
         hidden=64 * data.draw(st.integers(1, 8)),
-        n_blocks=1,
-        deltas=(1,),
+        n_blocks=3,
+        deltas=data.draw(st.sampled_from([(1,), (1, 2), (1, 2, 3)])),
         preset=preset,
     )
     model.smoothing = data.draw(st.integers(1, 16))

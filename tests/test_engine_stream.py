@@ -16,6 +16,7 @@ from reference import Simulation, liven, stimulus
 
 from kws.engine import Engine, structs
 from kws.engine.engine import Event, Stream
+from kws.errors import KwsError
 from kws.features import Preset
 from kws.model.folded import FoldedModel
 
@@ -88,13 +89,20 @@ def test_what_a_hop_need_not_compute_changes_no_score(frames: int, hop: int) -> 
 
 
 @pytest.mark.parametrize("chunk", [1, 95, 96, 97, 160, 288, 512, 4001])
-def test_chunks_do_not_change_events(chunk: int) -> None:
+@pytest.mark.parametrize("with_gate", [False, True])
+def test_chunks_do_not_change_events(chunk: int, with_gate: bool) -> None:
     pcm = stimulus(2, 20000)
     whole, cut = stream_engine().stream(), stream_engine().stream()
+    for one in (whole, cut):
+        if with_gate:
+            one.set_gate(-30.0)
+            one.set_adaptive()
+            one.set_wake(0.4)
     expected = whole.feed(pcm)
-    assert in_chunks(cut, pcm, [chunk]) == expected and len(expected) > 3
+    assert in_chunks(cut, pcm, [chunk]) == expected and len(expected) > (0 if with_gate else 3)
     assert np.array_equal(whole.scores, cut.scores)
     assert np.array_equal(whole.last_frame, cut.last_frame)
+    assert whole.classified == cut.classified and (whole.classified[0] > 0) == (whole.classified[4] > 0) == with_gate
 
 
 @given(st.integers(0, 1000), st.lists(st.integers(0, 3000), min_size=1, max_size=30).filter(any))
@@ -103,16 +111,25 @@ def test_random_cuts_do_not_change_events(seed: int, sizes: list[int]) -> None:
     assert in_chunks(stream_engine().stream(), pcm, sizes) == stream_engine().stream().feed(pcm)
 
 
+FEED = st.tuples(st.just("feed"), st.integers(0, 4000))
 ACTIONS = st.one_of(
-    st.tuples(st.just("feed"), st.integers(0, 4000)),
+    FEED,
+    FEED,
+    FEED,
     st.tuples(st.just("depth"), st.sampled_from([1, 2, 4])),
+    st.tuples(st.just("adaptive"), st.sampled_from([(4, 1), (2, 1), (4, 2)])),
     st.tuples(st.just("threshold"), st.integers(0, 2), st.sampled_from([0.0, 0.2, 0.4, 0.6, 1.0, 1.5])),
+    st.tuples(st.just("wake"), st.sampled_from([0.0, 0.2, 0.35, 0.5, 2.0])),
+    st.tuples(st.just("sensitivity"), st.sampled_from([0.0, 0.4, 0.5, 0.55, 0.6, 1.0])),
+    st.tuples(st.just("refractory"), st.sampled_from([0, 100, 2000, 20000])),
+    st.tuples(st.just("release"), st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0])),
+    st.tuples(st.just("gate"), st.sampled_from([-100.0, -62.0, -47.3, -31.7, -10.0])),
     st.tuples(st.just("reset")),
 )
 
 
-@settings(max_examples=60)
-@given(st.integers(0, 1000), st.lists(ACTIONS, min_size=4, max_size=25))
+@settings(max_examples=80)
+@given(st.integers(0, 1000), st.lists(ACTIONS, min_size=4, max_size=30))
 def test_settings_between_any_two_calls(seed: int, actions: list[tuple]) -> None:
     engine = stream_engine()
     stream, simulation = engine.stream(), Simulation(engine)
@@ -123,14 +140,40 @@ def test_settings_between_any_two_calls(seed: int, actions: list[tuple]) -> None
             at += arguments[0]
             assert stream.feed(part) == [as_event(engine, *event) for event in simulation.feed(part)]
             assert np.array_equal(stream.scores, simulation.decision.scores)
-        elif name == "depth":
-            stream.set_depth(arguments[0])
-            simulation.delta = arguments[0]
-        elif name == "threshold":
-            word, threshold = arguments
-            stream.set_threshold(engine.class_names[word], threshold)
-            simulation.decision.thresholds[word] = threshold
+            assert stream.classified == simulation.classified
         else:
+            apply(stream, simulation, name, *arguments)
+
+
+def apply(stream: Stream, simulation: Simulation, name: str, *arguments) -> None:
+    """One setting of the stream and of what simulates it."""
+    decision, value = simulation.decision, arguments[0] if arguments else None
+    match name:
+        case "depth":
+            stream.set_depth(value)
+            simulation.delta, simulation.listen = value, None
+        case "adaptive":
+            stream.set_adaptive(*value)
+            simulation.listen, simulation.delta = value
+        case "threshold":
+            stream.set_threshold(simulation.engine.class_names[value], arguments[1])
+            decision.thresholds[:, value] = arguments[1]
+        case "wake":
+            stream.set_wake(value)
+            simulation.wake = value
+        case "sensitivity":
+            stream.set_sensitivity(value)
+            decision.sensitivity = value
+        case "refractory":
+            stream.set_refractory(value / RATE)
+            decision.refractory = value
+        case "release":
+            stream.set_release(value)
+            decision.release = value
+        case "gate":
+            stream.set_gate(value)
+            simulation.gate = value
+        case "reset":
             stream.reset()
             simulation.reset()
 
@@ -191,7 +234,11 @@ class Puppet:
 
     def step(self, depth: int) -> list[str]:
         self.stream.set_depth(depth)
-        return [event.word for event in self.stream.feed(np.zeros(PRESET.hop, np.int16))]
+        return self.hear()
+
+    def hear(self, level: int = 0) -> list[str]:
+        """The words of the next window, with a square wave of this amplitude in its newest hop."""
+        return [event.word for event in self.stream.feed(np.full(PRESET.hop, level, np.int16))]
 
 
 WORD0, SILENCE, WORD1 = 1, 2, 4
@@ -271,6 +318,161 @@ def test_a_threshold_above_one_never_fires() -> None:
     assert [puppet.step(WORD0) for _ in range(5)] == [[]] * 5
 
 
+def test_no_word_is_heard_before_the_smoothing_is_full() -> None:
+    """A mean of fewer windows jumps higher: streams that began amid sound had false events."""
+    puppet = Puppet(refractory=0, smoothing=4)
+    assert [puppet.step(WORD0) for _ in range(5)] == [[], [], [], ["word0"], []]
+    puppet.stream.reset()
+    assert [puppet.step(WORD1) for _ in range(5)] == [[], [], [], ["word1"], []]
+
+
+def test_a_stream_that_starts_amid_sound_waits() -> None:
+    engine = stream_engine()
+    step, sound = PRESET.hop * engine.model.hop_frames, stimulus(5, 20000)
+    stream = engine.stream(thresholds=dict.fromkeys(engine.class_names[:3], 0.0))
+    assert stream.feed(sound[: 2 * step]) == []
+    assert stream.scores.any()
+
+
+def test_release_says_how_far_a_score_must_fall() -> None:
+    puppet = Puppet(refractory=0)  # thresholds 0.5, low score 0.033
+    puppet.stream.set_release(0.06)
+    assert [puppet.step(depth) for depth in (WORD0, SILENCE, WORD0)] == [["word0"], [], []]
+    puppet.stream.set_release(0.07)
+    assert [puppet.step(depth) for depth in (SILENCE, WORD0)] == [[], ["word0"]]
+
+
+def test_refractory_time_can_change_between_two_windows() -> None:
+    puppet = Puppet(refractory=2**30)
+    assert [puppet.step(depth) for depth in (WORD0, SILENCE, WORD0)] == [["word0"], [], []]
+    puppet.stream.set_refractory(0)
+    assert puppet.step(WORD0) == ["word0"]
+
+
+@pytest.mark.parametrize("threshold", [0.001, 0.3, 0.5, 0.9, 0.9999])
+@pytest.mark.parametrize("sensitivity", [0.0, 0.25, 0.5, 0.51, 1.0])
+def test_sensitivity_moves_the_logit_of_the_threshold(threshold: float, sensitivity: float) -> None:
+    puppet = Puppet(refractory=0)
+    stream = puppet.stream
+    stream.set_threshold("word1", threshold)
+    stream.set_sensitivity(sensitivity)
+    odds = threshold / (1 - threshold) * np.exp(8 * (0.5 - sensitivity))
+    assert stream.threshold("word1") == pytest.approx(odds / (1 + odds), rel=1e-5)
+    stream.set_sensitivity(0.5)
+    assert stream.threshold("word1") == np.float32(threshold)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, 1.5])
+def test_sensitivity_leaves_always_and_never_alone(threshold: float) -> None:
+    stream = Puppet(refractory=0).stream
+    stream.set_threshold("word0", threshold)
+    for sensitivity in (0.0, 0.3, 1.0):
+        stream.set_sensitivity(sensitivity)
+        assert stream.threshold("word0") == threshold
+
+
+def test_every_depth_has_thresholds_of_its_own() -> None:
+    puppet = Puppet(refractory=0)
+    puppet.model.word_threshold[:] = [[0.1], [0.2], [0.3]]
+    stream = Engine(puppet.model).stream()
+    found = []
+    for delta in puppet.model.deltas:
+        stream.set_depth(delta)
+        found.append(stream.threshold("word1"))
+    assert found == [np.float32(0.1), np.float32(0.2), np.float32(0.3)]
+    stream.set_adaptive(4, 2)
+    assert stream.threshold("word1") == np.float32(0.2)
+    stream.set_threshold("word1", 0.7)
+    stream.set_depth(4)
+    assert stream.threshold("word1") == np.float32(0.7) and stream.threshold("word0") == np.float32(0.3)
+
+
+def test_the_deeper_depth_answers_for_what_wakes_it() -> None:
+    puppet = Puppet(refractory=0)
+    stream = puppet.stream
+    stream.set_wake(0.5)
+    stream.set_adaptive(WORD1, WORD0)  # the thin one hears word1 and wakes the deep one, which hears word0
+    assert [event.word for event in stream.feed(np.zeros(PRESET.hop, np.int16))] == ["word0"]
+    assert stream.classified == {0: 0, 1: 1, 2: 0, 4: 1}
+    stream.set_wake(0.95)  # nothing wakes it
+    assert stream.feed(np.zeros(PRESET.hop, np.int16))[0].word == "word1"
+    assert stream.classified == {0: 0, 1: 1, 2: 0, 4: 2}
+    stream.set_sensitivity(1.0)  # moves the wake threshold to 0.26
+    puppet.hear()
+    assert stream.classified == {0: 0, 1: 2, 2: 0, 4: 3}
+    stream.set_depth(SILENCE)
+    puppet.hear()
+    assert stream.classified == {0: 0, 1: 2, 2: 1, 4: 3}
+    stream.reset()
+    assert stream.classified == {0: 0, 1: 0, 2: 0, 4: 0}
+
+
+def test_no_other_class_than_a_word_wakes_the_deeper_depth() -> None:
+    puppet = Puppet(refractory=0)
+    for depth in puppet.model.depths[1:]:
+        depth.class_bias[:] = np.log([0.1, 0.1, 0.4, 0.4])
+    stream = Engine(puppet.model).stream()
+    stream.set_adaptive(4, 1)
+    stream.set_wake(0.2)
+    stream.feed(np.zeros(10 * PRESET.hop, np.int16))
+    assert stream.classified == {0: 0, 1: 0, 2: 0, 4: 10}
+
+
+def test_a_model_may_start_adaptive() -> None:
+    puppet = Puppet(refractory=0)
+    model = puppet.model
+    model.listen_delta, model.wake, model.gate, model.release = 4, 0.95, -90.0, 0.25
+    stream = Engine(model).stream()
+    stream.feed(np.full(PRESET.hop, 100, np.int16))
+    stream.feed(np.zeros(20 * PRESET.hop, np.int16))
+    # The last of the 12 frames of a window with sound in it is the 12th.
+    assert stream.classified == {0: 9, 1: 0, 2: 0, 4: 12}
+
+
+def test_the_gate_goes_by_the_loudest_hop_of_the_window() -> None:
+    puppet = Puppet(refractory=0)
+    stream = puppet.stream
+    stream.set_gate(-40.0)
+    assert puppet.hear() == [] and stream.level == -100.0 and not stream.scores.any()
+    assert puppet.hear(level=327) == [] and stream.level == pytest.approx(20 * np.log10(327 / 32768), abs=1e-4)
+    assert puppet.hear(level=328) == ["word0"] and stream.level == pytest.approx(20 * np.log10(328 / 32768), abs=1e-4)
+    for _ in range(PRESET.frames - 1):
+        puppet.hear()
+        assert stream.scores.any()
+    puppet.hear()
+    assert not stream.scores.any() and stream.classified[0] == 3
+    stream.set_gate(-100.0)
+    puppet.hear()
+    assert stream.scores.any()
+
+
+def test_silence_is_no_word_even_at_a_threshold_of_zero() -> None:
+    puppet = Puppet(refractory=0)
+    for word in ("word0", "word1"):
+        puppet.stream.set_threshold(word, 0.0)
+    puppet.stream.set_gate(0.0)
+    assert [puppet.hear() for _ in range(5)] == [[]] * 5
+    assert [puppet.hear(level=-32768) for _ in range(2)] == [["word0"], []]  # full scale is not below 0 dBFS
+
+
+def test_settings_that_are_none_are_one_sentence() -> None:
+    stream = stream_engine().stream()
+    for call in (
+        lambda: stream.set_wake(-0.1),
+        lambda: stream.set_sensitivity(1.1),
+        lambda: stream.set_sensitivity(float("nan")),
+        lambda: stream.set_release(2.0),
+        lambda: stream.set_refractory(-1.0),
+        lambda: stream.set_refractory(1e6),
+        lambda: stream.set_gate(float("inf")),
+        lambda: stream.set_adaptive(1, 4),
+        lambda: stream.set_adaptive(8),
+        lambda: stream.threshold("cat"),
+    ):
+        with pytest.raises(KwsError, match=r"\.$|choose one"):
+            call()
+
+
 # --- the C interface itself -------------------------------------------------------------------------------------------
 
 
@@ -294,7 +496,15 @@ def test_arguments_out_of_range_change_nothing() -> None:
     c, state = stream._state.c, stream._state.pointer
     assert [c.kws_set_depth(state, delta) for delta in (0, 3, -1, 8)] == [-1] * 4
     assert [c.kws_set_threshold(state, word, 0.1) for word in (-1, 3, 1000)] == [-1] * 3
-    assert [c.kws_set_threshold(state, 0, value) for value in (-0.1, np.nan, np.inf)] == [-1] * 3
+    assert [c.kws_set_adaptive(state, *pair) for pair in ((1, 4), (2, 2), (3, 1), (4, 3), (0, 1))] == [-1] * 5
+    not_numbers = (np.nan, np.inf, -np.inf)
+    assert [c.kws_set_threshold(state, 0, value) for value in (-0.1, *not_numbers)] == [-1] * 4
+    assert [c.kws_set_wake(state, value) for value in (-0.1, *not_numbers)] == [-1] * 4
+    assert [c.kws_set_sensitivity(state, value) for value in (-0.1, 1.1, *not_numbers)] == [-1] * 5
+    assert [c.kws_set_release(state, value) for value in (-0.1, 1.1, *not_numbers)] == [-1] * 5
+    assert [c.kws_set_gate(state, value) for value in not_numbers] == [-1] * 3
+    assert c.kws_set_refractory(state, -1) == -1
+    assert [c.kws_threshold(state, word) for word in (-1, 3)] == [-1.0] * 2 and c.kws_classified(state, 3) == 0
     pcm = stimulus(6, 20000)
     assert stream.feed(pcm) == fresh.feed(pcm)
 
@@ -313,8 +523,11 @@ def test_null_pointers_are_refused() -> None:
     assert c.kws_network(state, None, floats) == -1
     assert c.kws_network(state, floats, None) == -1
     assert c.kws_network_traced(state, floats, floats, None) == -1
-    assert c.kws_set_depth(None, 1) == c.kws_set_threshold(None, 0, 0.5) == -1
+    assert c.kws_set_depth(None, 1) == c.kws_set_threshold(None, 0, 0.5) == c.kws_set_adaptive(None, 4, 1) == -1
+    for function in (c.kws_set_wake, c.kws_set_sensitivity, c.kws_set_refractory, c.kws_set_release, c.kws_set_gate):
+        assert function(None, 1) == -1
     assert not c.kws_scores(None) and not c.kws_last_frame(None)
+    assert (c.kws_threshold(None, 0), c.kws_classified(None, 1), c.kws_level(None)) == (-1.0, 0, -100.0)
     c.kws_reset(None)
     c.kws_softmax(None, 3, floats)
     c.kws_softmax(floats, 0, floats)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,12 +61,13 @@ class ToneEngine:
     n_words = 2
     deltas = (1, 2, 4)
     preset = PRESETS["bifsmn"]
+    model = SimpleNamespace(listen_delta=0)
 
     def __init__(self, model: object) -> None:
         pass
 
-    def stream(self, delta: int = 1) -> ToneStream:
-        return ToneStream(delta)
+    def stream(self, delta: int | None = None) -> ToneStream:
+        return ToneStream(delta or 1)
 
 
 @pytest.fixture
@@ -164,7 +166,8 @@ def test_threshold_replaces_every_word_s_own(tmp_path, invoke):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--depth", "3"], "--depth 3 is not in the model; choose from 1, 2, 4"),
+        (["--depth", "3"], "--depth 3 is not in the model; choose from 1, 2, 4 or adaptive"),
+        (["--depth", "thin"], "--depth thin is not in the model"),
         (["--threshold", "1.5"], "--threshold 1.5 is out of range"),
         (["--threshold", "nan"], "--threshold nan is out of range"),
         (["--device", "2", "a.wav"], "--device 2 chooses a microphone"),

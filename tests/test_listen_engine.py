@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from fake_sounddevice import FakeSounddevice, device
 from random_model import random_model
+from reference import liven, stimulus
 from typer.testing import CliRunner
 
 from kws.cli import build
@@ -61,6 +62,36 @@ def test_files_give_the_stream_s_events(tmp_path, model, sound, depth):
     wanted = [event for file in files for event in expected(folded, read_audio(file), depth)]
     assert wanted
     assert found(result.stdout) == wanted
+
+
+@pytest.mark.parametrize(
+    ("options", "change"),
+    [
+        (["--depth", "adaptive"], lambda stream: stream.set_adaptive(4, 1)),
+        (["--sensitivity", "0.3"], lambda stream: stream.set_sensitivity(0.3)),
+        (["--gate", "-20"], lambda stream: stream.set_gate(-20.0)),
+    ],
+)
+def test_settings_reach_the_stream(tmp_path, model, options, change):
+    folded, path = model
+    liven(folded, 1)
+    folded.wake, folded.word_threshold[:] = 0.4, 0.3
+    save(folded, path)
+    sound = stimulus(1, 16000 * 20)
+    soundfile.write(tmp_path / "a.wav", sound, 16000)
+    samples = np.concatenate([sound, np.zeros(16000, np.int16)])
+    stream = Engine(folded).stream()
+    change(stream)
+    wanted = [(one.word, round(one.time, 3), round(one.score, 4), one.depth) for one in stream.feed(samples)]
+    result = CliRunner().invoke(build(), ["listen", str(tmp_path / "a.wav"), "--model", str(path), "--json", *options])
+    assert found(result.stdout) == wanted != expected(folded, sound, 1)
+
+
+@pytest.mark.parametrize("options", [["--sensitivity", "1.5"], ["--sensitivity", "nan"], ["--gate", "inf"]])
+def test_settings_out_of_range_are_one_sentence(tmp_path, model, sound, options):
+    soundfile.write(tmp_path / "a.wav", sound, 16000)
+    result = CliRunner().invoke(build(), ["listen", str(tmp_path / "a.wav"), "--model", str(model[1]), *options])
+    assert isinstance(result.exception, KwsError) and "not a number in" in str(result.exception)
 
 
 def test_a_16_khz_microphone_gives_the_file_s_events_exactly(tmp_path, model, sound, monkeypatch):

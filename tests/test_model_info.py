@@ -58,11 +58,11 @@ def test_info_prints_every_fact(run: typer.Typer, model_path: Path) -> None:
         "[bold]yes, word1",
         "_unknown_, _silence_",
         "574,976 bits",
-        "116,928",
+        "116,992",
         "5,316,608",
         "5,431,296",
         "16 bits, 9 of them",
-        "30,464 bytes",
+        "30,848 bytes",
         "random numbers",
         random_model(1).checkpoint_sha256,
     ):
@@ -72,7 +72,7 @@ def test_info_prints_every_fact(run: typer.Typer, model_path: Path) -> None:
 def test_info_prints_one_json_object(run: typer.Typer, model_path: Path) -> None:
     result = CliRunner().invoke(run, ["info", str(model_path), "--json"])
     facts = json.loads(result.output)
-    assert facts["classes"][0] == "[bold]yes" and facts["bytes"]["total"] == 116_928
+    assert facts["classes"][0] == "[bold]yes" and facts["bytes"]["total"] == 116_992
     assert list(facts["depths"]) == ["1", "2", "4"] and facts["depths"]["4"]["blocks"] == [3, 7]
 
 

@@ -45,7 +45,7 @@ def test_one_hot_bits_land_where_the_header_says(
 def test_types_and_shapes_are_those_of_the_header() -> None:
     packed = packed_arrays(random_model(0))
     expected = {
-        "word_threshold": (np.float32, (10,)),
+        "word_threshold": (np.float32, (3, 10)),
         "conv1_weight": (np.int8, (25, 16)),
         "conv1_threshold": (np.int16, (16,)),
         "conv2_weight": (np.uint16, (32, 25)),

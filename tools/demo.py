@@ -26,8 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 from kws.data.audio import SAMPLE_RATE, read_audio
+from kws.data.labels import Label
 from kws.data.splits import hash_split
-from kws.data.stream import Label, make_stream
+from kws.data.stream import make_stream
+from kws.engine import Event
+from kws.evaluate.matching import match
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = Path("build/demo")
@@ -42,7 +45,6 @@ CLIPS, OTHER_CLIPS = 500, 80  # of every word; of every other
 EPOCHS = 30  # of the last stage; all stages take some three minutes on two cores
 STREAM_CLIPS, STREAM_SECONDS = 100, 60.0
 
-LATEST = 1.5  # seconds after its clip within which a word must be heard: the window, the smoothing and a hop
 LEAST_FOUND = 0.75  # share of the said words; a few minutes of training is no claim to accuracy
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
@@ -94,40 +96,35 @@ def say_stream() -> list[Label]:
     return labels
 
 
-def match(labels: list[Label], heard: list[dict[str, Any]]) -> list[tuple[Label | None, dict[str, Any] | None]]:
-    """Pairs every label with the first detection of its word in its time; the rest stand alone. In order of time."""
-    left = list(heard)
-    pairs: list[tuple[Label | None, dict[str, Any] | None]] = []
-    for label in labels:
-        latest = label.end / SAMPLE_RATE + LATEST
-        found = next((e for e in left if e["word"] == label.word and label.time <= e["time"] <= latest), None)
-        if found:
-            left.remove(found)
-        pairs.append((label, found))
-    pairs += [(None, event) for event in left]
-    return sorted(pairs, key=lambda pair: pair[0].time if pair[0] else pair[1]["time"] if pair[1] else 0.0)
+def pair(labels: list[Label], heard: list[dict[str, Any]]) -> list[tuple[Label | None, Event | None]]:
+    """Every label with the detection that hit it, if any, and every other detection alone, in order of time."""
+    events = [Event(one["word"], one["time"], one["score"], one["depth"]) for one in heard]
+    found = match(events, labels)
+    pairs: list[tuple[Label | None, Event | None]] = list(zip(labels, found.hits, strict=True))
+    pairs += [(None, event) for event in (*found.repeats, *found.false_accepts)]
+    return sorted(pairs, key=lambda pair: pair[0].time if pair[0] else pair[1].time if pair[1] else 0.0)
 
 
 def compare(labels: list[Label], from_c: list[dict[str, Any]], from_python: list[dict[str, Any]]) -> None:
     """Shows what was said and heard side by side. Ends the demo unless both hear the same, and nearly every word."""
     table = Table("said", "at", "C program", "at", "kws listen", "at", "score")
     for index in range(max(len(from_c), len(from_python))):
-        pair = from_c[index : index + 1], from_python[index : index + 1]
-        if pair[0] != pair[1]:
-            raise SystemExit(f"demo: detection {index} differs: C heard {pair[0]}, kws listen {pair[1]}.")
-    pairs = match(labels, from_c)
+        c, python = from_c[index : index + 1], from_python[index : index + 1]
+        if c != python:
+            raise SystemExit(f"demo: detection {index} differs: C heard {c}, kws listen {python}.")
+    pairs = pair(labels, from_c)
     for label, event in pairs:
-        heard = [event["word"], f"{event['time']:.3f} s"] if event else ["", ""]
+        heard = [event.word, f"{event.time:.3f} s"] if event else ["", ""]
         said = [label.word, f"{label.time:.2f} s"] if label else ["", ""]
         colour = None
         if label is None or (label.word in WORDS and event is None):
             colour = "yellow"  # a false alarm, or a word missed
         elif event is None:
             colour = "dim"  # another word, rightly ignored
-        table.add_row(*said, *heard, *heard, f"{event['score']:.3f}" if event else "", style=colour)
+        table.add_row(*said, *heard, *heard, f"{event.score:.3f}" if event else "", style=colour)
     console.print(table)
-    said = [pair for pair in pairs if pair[0] and pair[0].word in WORDS]
-    found = {word: sum(1 for label, event in said if event and event["word"] == word) for word in WORDS}
+    said = [(label, event) for label, event in pairs if label and label.word in WORDS]
+    found = {word: sum(1 for label, event in said if event and label.word == word) for word in WORDS}
     alarms = sum(1 for label, _ in pairs if label is None)
     console.print(
         f"The C program and kws listen agree on all {len(from_c)} detections. "

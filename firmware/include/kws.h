@@ -37,7 +37,7 @@
 extern "C" {
 #endif
 
-#define KWS_ENGINE_VERSION 2 /* changes when kws_model_t or the meaning of a field does */
+#define KWS_ENGINE_VERSION 3 /* changes when kws_model_t or the meaning of a field does */
 #define KWS_ALIGN 64         /* of the caller's memory and of every model array */
 
 #define KWS_KERNEL 5 /* taps of the convolutions, per side, and of the depthwise memory */
@@ -116,11 +116,15 @@ typedef struct kws_model {
     int32_t hop_frames; /* frames between classifications of a stream, 1..frames */
     int32_t smoothing;  /* classifications averaged, 1..16 */
     int32_t refractory; /* samples after an event of a word in which it cannot fire again */
+    float release;      /* a word is armed again once its score is below release * threshold; 0..1 */
+    float gate;         /* dBFS: a window whose loudest hop is below it is silence, unclassified; -100 or less: none */
+    float wake;         /* probability of a word at the listening depth that makes the confirming one run, at least 0 */
+    int32_t listen_delta; /* the depth that listens for depths[0], a thinner one; 0: depths[0] runs every window */
     const kws_frontend_t *frontend;
     const kws_block_t *blocks;      /* [n_blocks] */
     const kws_depth_t *depths;      /* [n_depths], deepest first */
     const char *const *class_names; /* [n_classes] */
-    const float *word_threshold;    /* [n_words] smoothed score that makes an event, at least 0 */
+    const float *word_threshold;    /* [n_depths][n_words] smoothed score that makes an event, at least 0 */
     const int8_t *conv1_weight;     /* [25][16] sum of |weight| of an output over taps 0..12, and 13..24, at most 255 */
     const int16_t *conv1_threshold; /* [16] bit = (sum >= conv1_threshold), not -32768; edge padded with 0 */
     const uint16_t *conv2_weight;   /* [32][25] bit i of a tap is input channel i; edge padded with -1 */
@@ -145,14 +149,15 @@ typedef struct kws_state kws_state_t;
  * same number as a constant. */
 size_t kws_state_size(const kws_model_t *model);
 
-/* Lays a state out in `memory`, starting as after endless digital silence, at depths[0]. */
+/* Lays a state out in `memory`, starting as after endless digital silence, with the model's settings. */
 kws_status_t kws_init(void *memory, size_t size, const kws_model_t *model, kws_state_t **state);
 
-/* Back to the state that kws_init left, keeping depth and thresholds. */
+/* Back to the start of a stream, keeping every setting. */
 void kws_reset(kws_state_t *state);
 
 /* Feeds `n` samples of 16-bit PCM at the model's rate; writes events in order and returns their count, or a negative
- * kws_status_t. The events of a stream do not depend on how it is cut into chunks. */
+ * kws_status_t. The events of a stream do not depend on how it is cut into chunks. There is none before `smoothing`
+ * windows have been heard. */
 int kws_feed(kws_state_t *state, const int16_t *pcm, size_t n, kws_event_t *events, size_t capacity);
 
 /* Samples that one window spans: n_fft + (frames - 1) * hop. */
@@ -173,18 +178,47 @@ kws_status_t kws_network_traced(kws_state_t *state, const float *features, float
 /* probabilities[i] = exp(logits[i]) / sum, in the engine's own fixed-order arithmetic. */
 void kws_softmax(const float *logits, int n, float *probabilities);
 
-/* Settings, legal between any two calls. */
+/* Settings, legal between any two calls; they start as the model says. */
+
+/* One depth classifies every window, and everything outside the stream. */
 kws_status_t kws_set_depth(kws_state_t *state, int delta);
-kws_status_t kws_set_threshold(kws_state_t *state, int word, float threshold); /* 0..1; above 1 never fires */
+
+/* Adaptive depth: the thinner `listen_delta` classifies every window; where the probability that it gives some word
+ * reaches the wake threshold, `confirm_delta` classifies the same window and its answer alone counts. The thresholds are
+ * those of `confirm_delta`, which also serves everything outside the stream. kws_set_depth ends it. */
+kws_status_t kws_set_adaptive(kws_state_t *state, int listen_delta, int confirm_delta);
+kws_status_t kws_set_wake(kws_state_t *state, float wake);
+
+kws_status_t kws_set_threshold(kws_state_t *state, int word, float threshold); /* at every depth; above 1 never fires */
+
+/* Moves every threshold, the wake threshold too: the logit ln(t / (1 - t)) of each by KWS_SENSITIVITY_SPAN * (1/2 -
+ * sensitivity). 0..1; 1/2, where a stream starts, leaves them as they are. Thresholds from 1 up stay. */
+kws_status_t kws_set_sensitivity(kws_state_t *state, float sensitivity);
+#define KWS_SENSITIVITY_SPAN 8.0f
+
+/* `refractory`, `release` and `gate` of kws_model_t. */
+kws_status_t kws_set_refractory(kws_state_t *state, int32_t samples);
+kws_status_t kws_set_release(kws_state_t *state, float fraction);
+kws_status_t kws_set_gate(kws_state_t *state, float dbfs);
 
 /* Which implementation of the operators runs: "portable", "neon", "avx2" or "avx512". kws_init takes the fastest that
  * this build holds and this processor runs; another gives the same bits. KWS_ERROR_ARGUMENT where there is none. */
 kws_status_t kws_set_isa(kws_state_t *state, const char *name);
 const char *kws_isa(const kws_state_t *state);
 
-/* What the stream last saw, for displays: smoothed scores [n_classes], and the newest frame [n_mels] in dB. */
+/* What the stream last saw, for displays: smoothed scores [n_classes], and the newest frame [n_mels] in dB. A window
+ * that the gate took for silence has a score of 0 in every class. */
 const float *kws_scores(const kws_state_t *state);
 const float *kws_last_frame(const kws_state_t *state);
+
+/* The level that the gate goes by: RMS of the loudest hop in the window, dB below full scale, -100 at least. */
+float kws_level(const kws_state_t *state);
+
+/* The score that makes an event of `word` now, sensitivity included; -1 where there is no such word. */
+float kws_threshold(const kws_state_t *state, int word);
+
+/* Work done since kws_init or kws_reset: windows classified at `delta`; at 0, windows that the gate spared. */
+uint64_t kws_classified(const kws_state_t *state, int delta);
 
 #ifdef __cplusplus
 }

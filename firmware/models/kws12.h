@@ -13,7 +13,7 @@
  * note: folded to integers after a training that did not know of them
  *
  * Bytes, every array padded to 64:
- *   thresholds        64
+ *   thresholds       128
  *   conv1            512
  *   conv2           1664
  *   linear          4864
@@ -22,7 +22,7 @@
  *   depth 2         6528
  *   depth 4         3328
  *   classifier     12288
- *   total         116928  = sizeof kws_kws12_data
+ *   total         116992  = sizeof kws_kws12_data
  *
  * Beside it: 25920 bytes of feature tables in frontend_bifsmn.h, which models share, and a few tables of pointers.
  */
@@ -33,17 +33,17 @@
 #include "kws.h"
 #include "frontend_bifsmn.h"
 
-#if KWS_ENGINE_VERSION != 2
-#error "The model kws12 was exported for kws engine version 2; export it again."
+#if KWS_ENGINE_VERSION != 3
+#error "The model kws12 was exported for kws engine version 3; export it again."
 #endif
 #if KWS_FRONTEND_BIFSMN_ID != 0x6e1e3188u
 #error "frontend_bifsmn.h holds other tables than the model kws12 was trained on; export it again."
 #endif
 
-#define KWS_KWS12_STATE_SIZE 30464 /* bytes of caller memory, as kws_state_size() counts them */
+#define KWS_KWS12_STATE_SIZE 30848 /* bytes of caller memory, as kws_state_size() counts them */
 
 static const struct {
-    KWS_ALIGNED float word_threshold[10];
+    KWS_ALIGNED float word_threshold[30];
     KWS_ALIGNED int8_t conv1_weight[400];
     KWS_ALIGNED int16_t conv1_threshold[16];
     KWS_ALIGNED uint16_t conv2_weight[800];
@@ -200,9 +200,10 @@ static const struct {
     KWS_ALIGNED float depth_d4_class_bias[12];
     KWS_ALIGNED int8_t class_weight[12288];
 } kws_kws12_data = {
-    /* word_threshold [10] */
+    /* word_threshold [3][10] */
     {
-        0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f,
+        0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f,
+        0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f, 0.7f,
     },
     /* conv1_weight [25][16] */
     {
@@ -4358,7 +4359,7 @@ static const kws_depth_t kws_kws12_depths[3] = {
 };
 
 static const kws_model_t kws_kws12 KWS_UNUSED = {
-    2, /* version */
+    3, /* version */
     128, /* channels */
     256, /* hidden */
     8, /* n_blocks */
@@ -4368,6 +4369,10 @@ static const kws_model_t kws_kws12 KWS_UNUSED = {
     4, /* hop_frames */
     3, /* smoothing */
     16000, /* refractory */
+    0.5f, /* release */
+    -100.0f, /* gate */
+    0.3f, /* wake */
+    0, /* listen_delta */
     &kws_frontend_bifsmn, /* frontend */
     kws_kws12_blocks, /* blocks */
     kws_kws12_depths, /* depths */

@@ -62,6 +62,13 @@ static int is_sized(const kws_model_t *model) {
            model->refractory >= 0;
 }
 
+static int is_stream(const kws_model_t *model) {
+    const kws_depth_t *listener = kwsi_find_depth(model, model->listen_delta);
+    return kwsi_is_finite(model->release) && model->release >= 0.0f && model->release <= 1.0f &&
+           kwsi_is_finite(model->gate) && kwsi_is_finite(model->wake) && model->wake >= 0.0f &&
+           (model->listen_delta == 0 || (listener && listener->delta > model->depths[0].delta));
+}
+
 static int has_arrays(const kws_model_t *model) {
     return model->blocks && model->depths && model->class_names && is_array(model->word_threshold) &&
            is_array(model->conv1_weight) && is_array(model->conv1_threshold) && is_array(model->conv2_weight) &&
@@ -75,7 +82,7 @@ static int has_words(const kws_model_t *model) {
             return 0;
         }
     }
-    for (int i = 0; i < model->n_words; i++) {
+    for (int i = 0; i < model->n_depths * model->n_words; i++) {
         if (!kwsi_is_finite(model->word_threshold[i]) || model->word_threshold[i] < 0.0f) {
             return 0;
         }
@@ -135,7 +142,7 @@ kws_status_t kwsi_check_model(const kws_model_t *model) {
             return KWS_ERROR_MODEL;
         }
     }
-    return KWS_OK;
+    return is_stream(model) ? KWS_OK : KWS_ERROR_MODEL;
 }
 
 const kws_depth_t *kwsi_find_depth(const kws_model_t *model, int delta) {

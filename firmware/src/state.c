@@ -10,9 +10,12 @@
  *     newest         4 * n_mels
  *     score_ring     4 * smoothing * n_classes
  *     scores         4 * n_classes
- *     thresholds     4 * n_words
+ *     thresholds     4 * n_depths * n_words
+ *     limits         4 * n_depths * n_words
  *     last_event     8 * n_words
  *     armed          n_words
+ *     levels         4 * frames
+ *     classified     8 * (n_depths + 1)
  *     padding        row
  *     spectrum       8 * n_fft
  *     frame          4 * n_mels
@@ -56,16 +59,19 @@ static size_t lay_out(const kws_model_t *model, plan_t *plan, struct kws_state *
     const kws_frontend_t *f = model->frontend;
     size_t n_fft = (size_t)f->n_fft, n_mels = (size_t)f->n_mels, steps = (size_t)kwsi_steps(f->frames);
     size_t c = (size_t)model->channels, h = (size_t)model->hidden;
-    size_t classes = (size_t)model->n_classes, words = (size_t)model->n_words;
+    size_t classes = (size_t)model->n_classes, words = (size_t)model->n_words, depths = (size_t)model->n_depths;
 
     section(plan, STRUCT_BYTES);
     state->pcm_ring = section(plan, 2 * n_fft);
     state->newest = section(plan, 4 * n_mels);
     state->score_ring = section(plan, 4 * (size_t)model->smoothing * classes);
     state->scores = section(plan, 4 * classes);
-    state->thresholds = section(plan, 4 * words);
+    state->thresholds = section(plan, 4 * depths * words);
+    state->limits = section(plan, 4 * depths * words);
     state->last_event = section(plan, 8 * words);
     state->armed = section(plan, words);
+    state->levels = section(plan, 4 * (size_t)f->frames);
+    state->classified = section(plan, 8 * (depths + 1));
     state->padding = section(plan, (size_t)kwsi_row_bytes(f->n_mels));
     state->spectrum = section(plan, 8 * n_fft);
     state->frame = section(plan, 4 * n_mels);
@@ -106,8 +112,15 @@ kws_status_t kws_init(void *memory, size_t size, const kws_model_t *model, kws_s
     made->model = model;
     made->kernels = kwsi_kernels();
     made->depth = &model->depths[0];
+    made->listener = kwsi_find_depth(model, model->listen_delta);
+    made->sensitivity = 0.5f;
+    made->wake = model->wake;
+    made->release = model->release;
+    made->gate = model->gate;
+    made->refractory = model->refractory;
     lay_out(model, &plan, made);
-    memcpy(made->thresholds, model->word_threshold, sizeof(float) * (size_t)model->n_words);
+    memcpy(made->thresholds, model->word_threshold, sizeof(float) * (size_t)(model->n_depths * model->n_words));
+    kwsi_move_thresholds(made);
     kws_reset(made);
     *state = made;
     return KWS_OK;
@@ -130,7 +143,9 @@ void kws_reset(kws_state_t *state) {
     state->stream.first = state->stream.is_filled = 0;
     for (int i = 0; i < f->frames; i++) {
         kwsi_keep_frame(state, &state->stream, i, state->newest);
+        state->levels[i] = KWSI_SILENCE;
     }
+    memset(state->classified, 0, sizeof *state->classified * (size_t)(model->n_depths + 1));
     for (int i = 0; i < model->n_classes; i++) {
         state->scores[i] = 0.0f;
     }
@@ -138,29 +153,6 @@ void kws_reset(kws_state_t *state) {
         state->last_event[i] = KWSI_NEVER;
         state->armed[i] = 1;
     }
-}
-
-kws_status_t kws_set_depth(kws_state_t *state, int delta) {
-    if (!state) {
-        return KWS_ERROR_ARGUMENT;
-    }
-    const kws_depth_t *depth = kwsi_find_depth(state->model, delta);
-    if (!depth) {
-        return KWS_ERROR_ARGUMENT;
-    }
-    state->depth = depth;
-    return KWS_OK;
-}
-
-kws_status_t kws_set_threshold(kws_state_t *state, int word, float threshold) {
-    if (!state || word < 0 || word >= state->model->n_words) {
-        return KWS_ERROR_ARGUMENT;
-    }
-    if (!kwsi_is_finite(threshold) || threshold < 0.0f) {
-        return KWS_ERROR_ARGUMENT;
-    }
-    state->thresholds[word] = threshold;
-    return KWS_OK;
 }
 
 kws_status_t kws_set_isa(kws_state_t *state, const char *name) {
@@ -174,12 +166,4 @@ kws_status_t kws_set_isa(kws_state_t *state, const char *name) {
 
 const char *kws_isa(const kws_state_t *state) {
     return state ? state->kernels->name : NULL;
-}
-
-const float *kws_scores(const kws_state_t *state) {
-    return state ? state->scores : NULL;
-}
-
-const float *kws_last_frame(const kws_state_t *state) {
-    return state ? state->newest : NULL;
 }

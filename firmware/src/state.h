@@ -19,7 +19,18 @@ typedef struct kwsi_front {
 struct kws_state {
     const kws_model_t *model;
     const kwsi_kernels_t *kernels;
-    const kws_depth_t *depth;
+    const kws_depth_t *depth;    /* decides, and runs what is classified outside the stream */
+    const kws_depth_t *listener; /* wakes `depth`; null where `depth` runs every window */
+
+    /* Settings of the decision. */
+    float sensitivity;
+    float wake;
+    float wake_limit; /* `wake`, moved by the sensitivity */
+    float release;
+    float gate;
+    int32_t refractory;
+    float *thresholds; /* [n_depths][n_words] as set */
+    float *limits;     /* [n_depths][n_words] as moved by the sensitivity */
 
     /* The stream. Its arrays live as long as the stream does. */
     uint64_t samples;     /* consumed so far */
@@ -33,9 +44,10 @@ struct kws_state {
     float *newest;        /* [n_mels] dB, the last frame */
     float *score_ring;    /* [smoothing][n_classes] probabilities */
     float *scores;        /* [n_classes] smoothed */
-    float *thresholds;    /* [n_words] */
     uint64_t *last_event; /* [n_words] position of the word's last event; NEVER before the first */
     uint8_t *armed;       /* [n_words] */
+    float *levels;        /* [frames] dBFS of each frame's newest hop, a ring like the window's rows */
+    uint64_t *classified; /* [n_depths] windows, then those that the gate spared */
 
     /* Scratch, free for use by every call. */
     kwsi_front_t single; /* of a window that stands alone */
@@ -48,6 +60,14 @@ struct kws_state {
 };
 
 #define KWSI_NEVER UINT64_MAX
+
+/* Brings `limits` and `wake_limit` up to the thresholds and the sensitivity. */
+void kwsi_move_thresholds(kws_state_t *state);
+
+/* What the newest window's probabilities, in the smoothing ring, come to: smoothed scores, and 1 where they make an
+ * event. `answered`: the depth that the probabilities are of. */
+void kwsi_smooth(kws_state_t *state);
+int kwsi_decide(kws_state_t *state, const kws_depth_t *answered, kws_event_t *event);
 
 /* Steps in time, rounded up to whole tiles. */
 static inline int kwsi_steps(int frames) {

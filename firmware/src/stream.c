@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Endless sound to events: samples -> a frame every hop -> a classification every hop_frames -> smoothed scores -> a
- * decision. Every step happens at a sample position, never at a chunk's edge: that is why chunking cannot matter.
+ * Endless sound to events: samples -> a frame every hop -> a window every hop_frames -> probabilities, of no depth
+ * (silence), of one, or of two in turn -> a decision (decide.c). Every step happens at a sample position, never at a
+ * chunk's edge: that is why chunking cannot matter.
  */
 #include "state.h"
 
@@ -16,65 +17,79 @@ static void remember(kws_state_t *s, const int16_t *pcm, int n) {
     s->pcm_next = (s->pcm_next + n) % size;
 }
 
+static uint64_t energy(const int16_t *pcm, int n) {
+    uint64_t sum = 0;
+    for (int i = 0; i < n; i++) {
+        sum += (uint64_t)((int32_t)pcm[i] * pcm[i]);
+    }
+    return sum;
+}
+
+/* Mean square of the ring's newest `hop` samples, in dB below full scale. */
+static float level(const kws_state_t *s) {
+    int size = s->model->frontend->n_fft, hop = s->model->frontend->hop;
+    int after_wrap = hop < s->pcm_next ? hop : s->pcm_next, before = hop - after_wrap;
+    uint64_t sum = energy(s->pcm_ring + s->pcm_next - after_wrap, after_wrap);
+    sum += energy(s->pcm_ring + size - before, before);
+    return kwsi_decibels((float)sum / ((float)hop * 1073741824.0f));
+}
+
 static void add_frame(kws_state_t *s) {
     const kws_frontend_t *f = s->model->frontend;
     kwsi_frame(s, s->pcm_ring + s->pcm_next, f->n_fft - s->pcm_next, s->pcm_ring, s->newest);
     kwsi_keep_frame(s, &s->stream, s->stream.first, s->newest);
+    s->levels[s->stream.first] = level(s);
     s->stream.first = (s->stream.first + 1) % f->frames;
 }
 
-/* The network over the last `frames` frames; its probabilities enter the smoothing ring. */
-static void classify(kws_state_t *s) {
+/* Probabilities [n_classes] of the stream's window at one depth. */
+static void run(kws_state_t *s, const kws_depth_t *depth, float *probabilities) {
+    const kws_depth_t *decider = s->depth;
+    s->depth = depth;
+    kwsi_network(s, &s->stream, probabilities, NULL);
+    s->depth = decider;
+    kws_softmax(probabilities, s->model->n_classes, probabilities);
+    s->classified[depth - s->model->depths]++;
+}
+
+static int wakes(const kws_state_t *s, const float *probabilities) {
+    for (int i = 0; i < s->model->n_words; i++) {
+        if (probabilities[i] >= s->wake_limit) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Fills the smoothing ring's slot for this window, and returns the depth that answered. */
+static const kws_depth_t *classify(kws_state_t *s, float *slot) {
     const kws_model_t *model = s->model;
-    float *slot = s->score_ring + s->score_next * model->n_classes;
+    if (kws_level(s) < s->gate) {
+        memset(slot, 0, sizeof *slot * (size_t)model->n_classes);
+        s->classified[model->n_depths]++;
+        s->stream.is_filled = 0; /* what the front keeps is no neighbour of the next window */
+        return s->depth;
+    }
     kwsi_front(s, &s->stream, model->hop_frames);
-    kwsi_network(s, &s->stream, slot, NULL);
-    kws_softmax(slot, model->n_classes, slot);
-    s->score_next = (s->score_next + 1) % model->smoothing;
-    if (s->score_count < model->smoothing) {
+    if (s->listener) {
+        run(s, s->listener, slot);
+        if (!wakes(s, slot)) {
+            return s->listener;
+        }
+    }
+    run(s, s->depth, slot);
+    return s->depth;
+}
+
+/* Whether the window that ends here makes an event. */
+static int hear(kws_state_t *s, kws_event_t *event) {
+    const kws_depth_t *answered = classify(s, s->score_ring + s->score_next * s->model->n_classes);
+    s->score_next = (s->score_next + 1) % s->model->smoothing;
+    if (s->score_count < s->model->smoothing) {
         s->score_count++;
     }
-}
-
-/* scores = mean of the smoothing ring's slots, added oldest first. */
-static void smooth(kws_state_t *s) {
-    int classes = s->model->n_classes, size = s->model->smoothing;
-    for (int i = 0; i < classes; i++) {
-        float sum = 0.0f;
-        for (int age = s->score_count; age > 0; age--) {
-            sum = sum + s->score_ring[((s->score_next - age + size) % size) * classes + i];
-        }
-        s->scores[i] = sum / (float)s->score_count;
-    }
-}
-
-/* Re-arms the words whose score has dropped, then says whether the best class is an event. */
-static int decide(kws_state_t *s, kws_event_t *event) {
-    const kws_model_t *model = s->model;
-    for (int i = 0; i < model->n_words; i++) {
-        if (s->scores[i] < 0.5f * s->thresholds[i]) {
-            s->armed[i] = 1;
-        }
-    }
-
-    int best = 0;
-    for (int i = 1; i < model->n_classes; i++) {
-        if (s->scores[i] > s->scores[best]) {
-            best = i;
-        }
-    }
-    if (best >= model->n_words || !s->armed[best] || !(s->scores[best] >= s->thresholds[best])) {
-        return 0;
-    }
-    uint64_t last = s->last_event[best];
-    if (last != KWSI_NEVER && s->samples - last < (uint64_t)model->refractory) {
-        return 0;
-    }
-
-    s->armed[best] = 0;
-    s->last_event[best] = s->samples;
-    *event = (kws_event_t){.sample = s->samples, .word = best, .delta = s->depth->delta, .score = s->scores[best]};
-    return 1;
+    kwsi_smooth(s);
+    return kwsi_decide(s, answered, event);
 }
 
 int kws_feed(kws_state_t *state, const int16_t *pcm, size_t n, kws_event_t *events, size_t capacity) {
@@ -103,9 +118,7 @@ int kws_feed(kws_state_t *state, const int16_t *pcm, size_t n, kws_event_t *even
         }
 
         state->to_decision = state->model->hop_frames;
-        classify(state);
-        smooth(state);
-        count += decide(state, &events[count]);
+        count += hear(state, &events[count]);
     }
     return count;
 }

@@ -1,14 +1,19 @@
-"""`kws eval`: how good a model is on labelled recordings."""
+"""`kws eval`: how good a model is on labelled recordings, and as a listener on long ones."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kws.errors import KwsError
+
+if TYPE_CHECKING:
+    from kws.evaluate.sounds import Sound
+    from kws.model import FoldedModel
 
 
 def register(app: typer.Typer) -> None:
@@ -17,9 +22,11 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    data: Annotated[Path, typer.Option(help="Speech Commands, or a folder with one folder of recordings a word.")],
     model: Annotated[
         str | None, typer.Argument(metavar="MODEL", help="A .kws file, a run folder or a shipped name.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Speech Commands, or a folder with one folder of recordings a word.")
     ] = None,
     split: Annotated[
         str | None,
@@ -28,32 +35,83 @@ def evaluate(
     engine: Annotated[str, typer.Option(help="c: what devices run; torch: the same model in PyTorch.")] = "c",
     depth: Annotated[str, typer.Option(help="1, 2, 4 or all.")] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    plots: Annotated[Path | None, typer.Option(help="Folder for confusion matrices as PNG.")] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder for confusion matrices, or the curve, as PNG.")] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Measure the listener on long streams.")] = False,
+    minutes: Annotated[float, typer.Option(min=0.1, help="--stream: length of the stream mixed from --data.")] = 60.0,
+    snr: Annotated[
+        str, typer.Option(help="--stream: dB of the speech above the background, LOW,HIGH or one; inf for none.")
+    ] = "5,20",
+    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    negatives: Annotated[
+        Path | None, typer.Option(help="--stream: folder of recordings in which no word is said.")
+    ] = None,
+    recording: Annotated[Path | None, typer.Option(help="--stream: a long recording.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="--stream: label track of --recording, start<TAB>end<TAB>word a line."),
+    ] = None,
+    targets: Annotated[
+        str, typer.Option(help="--stream: false accepts an hour at which to show every figure.")
+    ] = "0.5,5",
+    count_late: Annotated[
+        bool, typer.Option(help="--stream: whether detections of a word up to a second after it count as false.")
+    ] = True,
+    save: Annotated[
+        Path | None, typer.Option(help="--stream: write the mixed stream as WAV, its labels beside it.")
+    ] = None,
 ) -> None:
     """Evaluate a model: accuracy, balanced accuracy, precision and recall a word, and its worst mistakes.
 
     Word clips are all used; clips of words that the model does not know count as _unknown_, and silence is cut from the
     background recordings, each a tenth as many as the word clips (the official protocol of Speech Commands).
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from kws.evaluate.report import show, to_json
-    from kws.evaluate.run import evaluate as run
+    With --stream: misses against false accepts an hour, latency, repeats and work, at each depth and adaptive. The
+    words of --data are laid amid pauses between runs of other words, over its background recordings. A hit lies between
+    the word's start and half a second after its end.
+    """
     from kws.model import load
 
     if depth != "all" and not depth.isdecimal():
         raise KwsError(f"--depth {depth} is no depth; choose 1, 2, 4 or all.")
     folded = load(model)
+    deltas = None if depth == "all" else [int(depth)]
+    if not stream:
+        if data is None:
+            raise KwsError("Nothing to evaluate on: give --data DIR, or --stream and a recording.")
+        return _evaluate_clips(folded, data, split, engine, deltas, seed, as_json, plots)
+    if deltas and deltas[0] not in folded.deltas:
+        raise KwsError(f"--depth {depth} is not in the model; choose from {', '.join(map(str, folded.deltas))} or all.")
+    aims = numbers(targets, "--targets")
+    sounds = hear(folded, data, negatives, recording, labels, minutes, snr, seed, split, deltas, save)
+    return _evaluate_stream(folded, sounds, deltas, aims, count_late, as_json, plots)
+
+
+def _evaluate_clips(
+    model: FoldedModel,
+    data: Path,
+    split: str | None,
+    engine: str,
+    deltas: list[int] | None,
+    seed: int,
+    as_json: bool,
+    plots: Path | None,
+) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from kws.evaluate.report import show, to_json
+    from kws.evaluate.run import evaluate as run
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("clips", total=None)
         evaluation = run(
-            folded,
+            model,
             data,
             split,
             engine,
-            None if depth == "all" else [int(depth)],
+            deltas,
+            seed,
             progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
     written = []
@@ -68,3 +126,105 @@ def evaluate(
     show(evaluation, console)
     for path in written:
         console.print(f"{path} written", markup=False, soft_wrap=True)
+
+
+def hear(
+    model: FoldedModel,
+    data: Path | None,
+    negatives: Path | None,
+    recording: Path | None,
+    labels: Path | None,
+    minutes: float,
+    snr: str,
+    seed: int,
+    split: str | None,
+    deltas: list[int] | None,
+    save: Path | None = None,
+) -> list[Sound]:
+    """Runs the engine over everything that the options name, with a bar on stderr.
+
+    Raises:
+        KwsError: nothing is named, or something cannot be read.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from kws.data.audio import SAMPLE_RATE
+    from kws.data.stream import Mix
+    from kws.data.tasks import scan
+    from kws.evaluate import sounds
+
+    if data is None and negatives is None and recording is None:
+        raise KwsError("Nothing to listen to: give --data, --recording or --negatives.")
+    if labels is not None and recording is None:
+        raise KwsError(f"--labels {labels} belongs to a recording; give --recording too.")
+    if save is not None and data is None:
+        raise KwsError(f"--save {save} writes the stream mixed from --data; give --data too.")
+    if model.preset.sample_rate != SAMPLE_RATE:
+        raise KwsError(
+            f"{model.name} hears {model.preset.sample_rate} Hz; recordings are read at {SAMPLE_RATE} Hz only."
+        )
+    heard: list[Sound] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} s heard"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+
+        def bar(name: str, total: float | None = None) -> sounds.Progress:
+            task = progress.add_task(name, total=total)
+            return lambda seconds: progress.update(task, completed=seconds)
+
+        if data is not None:
+            span = numbers(snr, "--snr")
+            if len({math.isinf(value) for value in span}) > 1:
+                raise KwsError(f"--snr {snr} goes from some background to none; give two numbers, or inf alone.")
+            words = model.class_names[: model.n_words]
+            mix = Mix(scan(data), words, minutes, (min(span), max(span)), split or "validation", seed)
+            heard.append(sounds.hear_mix(model, mix, deltas, bar("mix", 60.0 * minutes), save))
+        if recording is not None:
+            heard.append(sounds.hear_recording(model, recording, labels, deltas, bar(recording.name)))
+        if negatives is not None:
+            heard.append(sounds.hear_folder(model, negatives, deltas, bar(negatives.name)))
+    return heard
+
+
+def numbers(text: str, option: str) -> list[float]:
+    """Numbers separated by commas.
+
+    Raises:
+        KwsError: something else.
+    """
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise KwsError(f"{option} {text} is no list of numbers; write them as 5,20.") from error
+    if any(math.isnan(value) for value in found):
+        raise KwsError(f"{option} {text} is no list of numbers; write them as 5,20.")
+    return found
+
+
+def _evaluate_stream(
+    model: FoldedModel,
+    sounds: list[Sound],
+    deltas: list[int] | None,
+    targets: list[float],
+    count_late: bool,
+    as_json: bool,
+    plots: Path | None,
+) -> None:
+    from rich.console import Console
+
+    from kws.evaluate.stream import evaluate_stream, modes_of
+    from kws.evaluate.stream_report import show, to_json
+
+    results = evaluate_stream(model, sounds, modes_of(model, deltas or model.deltas), targets, count_late)
+    written = None
+    if plots is not None:
+        from kws.evaluate.plots import draw_det
+
+        written = draw_det(model.name, results, plots, count_late)
+    if as_json:
+        print(json.dumps(to_json(model, sounds, results), ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    show(model, sounds, results, console, listed=not any(sound.labels for sound in sounds))
+    if written:
+        console.print(f"{written} written", markup=False, soft_wrap=True)

@@ -58,9 +58,19 @@ def show(facts: dict[str, Any], console: Console) -> None:
         (
             "stream",
             f"classifies every {1000 * facts['hop_seconds']:g} ms, averages {facts['smoothing']}, "
-            f"{facts['refractory_seconds']:g} s between events of a word",
+            f"{facts['refractory_seconds']:g} s between events of a word, armed again below {facts['release']:g} of "
+            "its threshold",
         ),
-        ("thresholds", ", ".join(f"{word} {score:.2f}" for word, score in facts["word_threshold"].items())),
+        *(
+            (f"thresholds, depth {delta}", ", ".join(f"{word} {score:.4g}" for word, score in row.items()))
+            for delta, row in facts["word_threshold"].items()
+        ),
+        (
+            "adaptive depth",
+            f"depth {facts['listen_delta']} listens" if facts["listen_delta"] else "off until a program sets it",
+        ),
+        ("", f"a word's probability of {facts['wake']:g} wakes the deepest"),
+        ("gate", f"below {facts['gate_dbfs']:g} dBFS is silence" if facts["gate_dbfs"] > -100.0 else "off"),
         ("engine state", f"{facts['state_bytes']:,} bytes"),
         ("checkpoint", f"SHA-256 {facts['checkpoint_sha256']}" if facts["checkpoint_sha256"] else "not recorded"),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,9 @@ from kws.errors import KwsError
 
 if TYPE_CHECKING:
     from kws.engine import Engine, Event, Stream
+
+
+ADAPTIVE = "adaptive"
 
 
 def register(app: typer.Typer) -> None:
@@ -27,9 +31,21 @@ def listen(
     ] = None,
     model: Annotated[str | None, typer.Option(help="A .kws file, a run folder or a shipped name.")] = None,
     device: Annotated[str | None, typer.Option(help="Input device: its number or part of its name.")] = None,
-    depth: Annotated[int, typer.Option(help="1 runs every block, 2 every second, 4 every fourth.")] = 1,
+    depth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|adaptive",
+            help="1 runs every block, 2 every second, 4 every fourth; adaptive: thin listens, deep confirms.",
+        ),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Score, 0 to 1, that makes a detection, in place of the model's own per word.")
+    ] = None,
+    sensitivity: Annotated[
+        float | None, typer.Option(help="0 to 1: moves every threshold; 0.5 leaves them as they are, more hears more.")
+    ] = None,
+    gate: Annotated[
+        float | None, typer.Option(metavar="DBFS", help="Sound that stays below this level is silence, unclassified.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a detection, one a line.")] = False,
 ) -> None:
@@ -48,22 +64,39 @@ def listen(
     engine = Engine(load(model))
     if engine.preset.sample_rate != SAMPLE_RATE:
         raise KwsError(f"The model hears {engine.preset.sample_rate} Hz, not {SAMPLE_RATE} Hz; train it at that rate.")
-    if depth not in engine.deltas:
+    if depth not in (None, ADAPTIVE, *map(str, engine.deltas)):
         choices = ", ".join(str(delta) for delta in engine.deltas)
-        raise KwsError(f"--depth {depth} is not in the model; choose from {choices}.")
+        raise KwsError(f"--depth {depth} is not in the model; choose from {choices} or {ADAPTIVE}.")
+    wanted = Settings(depth, threshold, sensitivity, gate)
     if files:
-        if not _listen_to_files(engine, files, depth, threshold, as_json):
+        if not _listen_to_files(engine, files, wanted, as_json):
             raise typer.Exit(1)
     else:
-        _listen_to_microphone(engine, device, depth, threshold, as_json)
+        _listen_to_microphone(engine, device, wanted, as_json)
 
 
-def _stream(engine: Engine, depth: int, threshold: float | None) -> Stream:
-    stream = engine.stream(depth)
-    if threshold is not None:
-        for word in engine.class_names[: engine.n_words]:
-            stream.set_threshold(word, threshold)
-    return stream
+@dataclass(frozen=True)
+class Settings:
+    """What the options change in a stream; None leaves it as the model says."""
+
+    depth: str | None
+    threshold: float | None
+    sensitivity: float | None
+    gate: float | None
+
+    def stream(self, engine: Engine) -> Stream:
+        """A fresh stream with these settings. Raises KwsError where one is out of range."""
+        stream = engine.stream(int(self.depth) if self.depth not in (None, ADAPTIVE) else None)
+        if self.depth == ADAPTIVE:
+            stream.set_adaptive()
+        if self.threshold is not None:
+            for word in engine.class_names[: engine.n_words]:
+                stream.set_threshold(word, self.threshold)
+        if self.sensitivity is not None:
+            stream.set_sensitivity(self.sensitivity)
+        if self.gate is not None:
+            stream.set_gate(self.gate)
+        return stream
 
 
 def _json_line(event: Event, file: str | None = None) -> str:
@@ -77,7 +110,7 @@ def _json_line(event: Event, file: str | None = None) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _listen_to_files(engine: Engine, files: list[Path], depth: int, threshold: float | None, as_json: bool) -> bool:
+def _listen_to_files(engine: Engine, files: list[Path], wanted: Settings, as_json: bool) -> bool:
     """Runs every file through a fresh stream; False where one could not be read."""
     from rich.console import Console
 
@@ -95,7 +128,7 @@ def _listen_to_files(engine: Engine, files: list[Path], depth: int, threshold: f
             errors.print(str(error), style="red", markup=False, soft_wrap=True)
             unread += 1
             continue
-        for heard in hear(chunks, _stream(engine, depth, threshold)):
+        for heard in hear(chunks, wanted.stream(engine)):
             samples += len(heard.pcm)
             detections += len(heard.events)
             for event in heard.events:
@@ -114,9 +147,7 @@ def _listen_to_files(engine: Engine, files: list[Path], depth: int, threshold: f
     return unread == 0
 
 
-def _listen_to_microphone(
-    engine: Engine, device: str | None, depth: int, threshold: float | None, as_json: bool
-) -> None:
+def _listen_to_microphone(engine: Engine, device: str | None, wanted: Settings, as_json: bool) -> None:
     """Listens until Ctrl-C."""
     from contextlib import closing, nullcontext
 
@@ -129,7 +160,8 @@ def _listen_to_microphone(
 
     chosen = microphone.choose(device)
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
-    stream = _stream(engine, depth, threshold)
+    stream = wanted.stream(engine)
+    depth = wanted.depth or (ADAPTIVE if engine.model.listen_delta else engine.deltas[0])
     losses, silence = microphone.Losses(), SilenceWatch()
     display = None if as_json else LiveLine(console, stream, list(engine.class_names), depth)
     samples = detections = 0

@@ -1,38 +1,45 @@
-"""A long recording whose every word is known: clips laid over quiet noise."""
+"""Long recordings whose every word is known: clips laid over noise.
+
+``make_stream`` makes a short one for a demonstration. ``Mix`` makes hours of it for measuring, section by section:
+words to be found, each amid a pause, between runs of other words spoken one after another, all over background
+recordings at a drawn distance in level.
+"""
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.data.audio import SAMPLE_RATE
+from kws.data.audio import SAMPLE_RATE, read_audio
+from kws.data.labels import Label
+from kws.data.tasks import BACKGROUND_STRETCH, Clip, Corpus
 from kws.errors import KwsError
 
 _EDGE = SAMPLE_RATE  # samples free of words at both ends
 _LEAST_GAP, _MOST_GAP = SAMPLE_RATE, 2 * SAMPLE_RATE  # between the end of a clip and the next
 
+SECTION_SECONDS = 60.0
+"""Stretch of a mixed stream with one background recording and one distance in level."""
 
-@dataclass(frozen=True)
-class Label:
-    """Where a word is.
+CLIPS_A_WORD = 200
+"""Most clips of a word to be found that a mixed stream draws from."""
 
-    Attributes:
-        word: what was said.
-        start: first sample of its clip, at 16 kHz.
-        end: first sample after its clip.
-    """
+OTHER_CLIPS = 3000
+"""Most clips of other words that a mixed stream draws from."""
 
-    word: str
-    start: int
-    end: int
-
-    @property
-    def time(self) -> float:
-        """Where its clip starts, in seconds."""
-        return self.start / SAMPLE_RATE
+_RUN = (2, 6)  # other words spoken one after another
+_PAUSE = (0.5, 1.5)  # seconds before and after a word to be found
+_BETWEEN = (0.05, 0.3)  # seconds between other words of a run
+_SPEECH_DB = (-35.0, -20.0)  # level of the speech, dBFS
+_FRAME = SAMPLE_RATE // 50
+_FADE = SAMPLE_RATE // 100
+_RANGE_DB = 35.0  # what is further below the loudest frame is no speech
 
 
 def make_stream(
@@ -91,3 +98,155 @@ def _bed(noise: NDArray[np.int16], total: int, noise_db: float, rng: np.random.G
     bed = np.take(noise, np.arange(start, start + total), mode="wrap").astype(np.float64)
     gain = 32768.0 * 10.0 ** (noise_db / 20.0) / np.sqrt(np.mean(noise.astype(np.float64) ** 2))
     return np.rint(bed * gain).astype(np.int32)
+
+
+def speech_extent(pcm: NDArray[np.int16]) -> tuple[int, int, float]:
+    """Where the speech in a clip is, and how loud.
+
+    Frames of 20 ms count as speech where their level is above the clip's floor (the tenth percentile of them) by a
+    quarter of the distance to its loudest frame, and within 35 dB of that one.
+
+    Args:
+        pcm: int16 [n], n > 0.
+
+    Returns:
+        First sample, the sample after the last, and the RMS level of the frames of speech, dBFS; the whole clip and
+        -100 where it is digital silence.
+    """
+    frames = -(-len(pcm) // _FRAME)
+    padded = np.pad(pcm.astype(np.float64) / 32768.0, (0, frames * _FRAME - len(pcm)))
+    power = np.mean(padded.reshape(frames, _FRAME) ** 2, axis=1)
+    level = 10.0 * np.log10(np.maximum(power, 1e-10))
+    peak, floor = level.max(), np.percentile(level, 10)
+    if peak <= -100.0:
+        return 0, len(pcm), -100.0
+    speech = level >= max(floor + 0.25 * (peak - floor), peak - _RANGE_DB)
+    loud = np.flatnonzero(speech)
+    mean = 10.0 * math.log10(float(power[speech].mean()))
+    return int(loud[0]) * _FRAME, min(int(loud[-1] + 1) * _FRAME, len(pcm)), mean
+
+
+@dataclass(frozen=True)
+class Section:
+    """A minute of a mixed stream.
+
+    Attributes:
+        pcm: int16 [n].
+        labels: of every word in it, other words too, in samples from the start of the whole stream.
+    """
+
+    pcm: NDArray[np.int16]
+    labels: list[Label]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """The recipe of a long stream; the same recipe always gives the same samples.
+
+    Attributes:
+        corpus: scanned recordings.
+        words: to be found; those without a clip in the split are left out.
+        minutes: length, rounded up to whole sections.
+        snr: lowest and highest level of the speech above the background, dB, drawn anew for each section; infinite for
+            no background at all.
+        split: that clips and stretches of the background recordings are taken from; "all" for everything.
+        seed: of every draw.
+    """
+
+    corpus: Corpus
+    words: Sequence[str]
+    minutes: float
+    snr: tuple[float, float] = (5.0, 20.0)
+    split: str = "validation"
+    seed: int = 0
+
+    @property
+    def n_sections(self) -> int:
+        return max(1, math.ceil(60.0 * self.minutes / SECTION_SECONDS))
+
+    def sections(self) -> Iterator[Section]:
+        """The stream from its start.
+
+        Raises:
+            KwsError: no clip of any of the words, or a clip that cannot be read.
+        """
+        if not self._spoken:
+            raise KwsError(
+                f"{self.corpus.root}: no {self.split} clip of {', '.join(self.words)}; choose another --split."
+            )
+        turns = _turns(sorted(self._spoken), np.random.default_rng([self.seed, 0]))
+        samples = round(SECTION_SECONDS * SAMPLE_RATE)
+        for index in range(self.n_sections):
+            yield self._section(turns, index, samples)
+
+    @cached_property
+    def _spoken(self) -> dict[str, list[Clip]]:
+        """Clips of the words to be found, by word."""
+        found = {word: self.corpus.select(word, self.split) for word in self.words}
+        return {word: _sample(clips, CLIPS_A_WORD, f"{self.seed}-{word}") for word, clips in found.items() if clips}
+
+    @cached_property
+    def _others(self) -> list[Clip]:
+        names = [word for word in sorted(self.corpus.clips) if word not in self.words and not word.startswith("_")]
+        clips = [clip for word in names for clip in self.corpus.select(word, self.split)]
+        return _sample(clips, OTHER_CLIPS, f"{self.seed}-others")
+
+    @cached_property
+    def _read(self) -> dict[Clip, tuple[NDArray[np.int16], int, int, float]]:
+        return {}
+
+    def _clip(self, clip: Clip) -> tuple[NDArray[np.int16], int, int, float]:
+        """The clip's samples, where its speech begins and ends, and its level."""
+        if clip not in self._read:
+            pcm = clip.read()
+            self._read[clip] = (pcm, *speech_extent(pcm))
+        return self._read[clip]
+
+    def _section(self, turns: Iterator[str], index: int, samples: int) -> Section:
+        # Draws of their own for the background: the words are the same over any, and over none.
+        rng, behind = (np.random.default_rng([self.seed, use, index]) for use in (1, 2))
+        start, level = index * samples, rng.uniform(*_SPEECH_DB)
+        stream = self._background(samples, level, behind).astype(np.float64)
+        labels: list[Label] = []
+        position = SAMPLE_RATE // 2
+        while True:
+            # A run of others, then one to be found amid pauses. Positions are those of the speech, not of its clip.
+            run = int(rng.integers(_RUN[0], _RUN[1] + 1)) if self._others else 0
+            chosen = [(self._others[int(rng.integers(len(self._others)))], _BETWEEN) for _ in range(run)]
+            takes = self._spoken[next(turns)]
+            chosen.append((takes[int(rng.integers(len(takes)))], _PAUSE))
+            for clip, gap in chosen:
+                if gap is _PAUSE:
+                    position += _seconds(_PAUSE, rng)
+                pcm, first, last, loudness = self._clip(clip)
+                if position + last - first > samples - SAMPLE_RATE:
+                    return Section(np.clip(np.rint(stream), -32768, 32767).astype(np.int16), labels)
+                _lay(stream, pcm, position - first, 10.0 ** ((level - loudness) / 20.0))
+                labels.append(Label(clip.word, start + position, start + position + last - first))
+                position += last - first + _seconds(gap, rng)
+
+    def _background(self, samples: int, speech_db: float, rng: np.random.Generator) -> NDArray[np.int32]:
+        if not self.corpus.backgrounds or not math.isfinite(self.snr[0]):
+            return np.zeros(samples, np.int32)
+        level = speech_db - rng.uniform(*self.snr)
+        path = self.corpus.backgrounds[int(rng.integers(len(self.corpus.backgrounds)))]
+        noise = read_audio(path)
+        low, high = (int(share * len(noise)) for share in BACKGROUND_STRETCH.get(self.split, (0.0, 1.0)))
+        return _bed(noise[low:high], samples, level, rng)
+
+
+def _sample(clips: list[Clip], most: int, seed: str) -> list[Clip]:
+    return random.Random(seed).sample(clips, most) if len(clips) > most else clips
+
+
+def _seconds(span: tuple[float, float], rng: np.random.Generator) -> int:
+    """Samples of a drawn time."""
+    return int(rng.uniform(*span) * SAMPLE_RATE)
+
+
+def _lay(stream: NDArray[np.float64], pcm: NDArray[np.int16], at: int, gain: float) -> None:
+    """Adds a clip that starts at sample ``at``, faded in and out; what lies outside the stream is lost."""
+    ramp = np.minimum(1.0, (np.arange(len(pcm)) + 1) / _FADE)
+    wave = gain * pcm * ramp * ramp[::-1]
+    first, last = max(at, 0), min(at + len(pcm), len(stream))
+    stream[first:last] += wave[first - at : last - at]

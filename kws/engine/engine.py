@@ -210,8 +210,13 @@ class Engine:
         self._state.c.kws_softmax(_pointer(logits), len(logits), _pointer(probabilities))
         return probabilities
 
-    def stream(self, delta: int = 1, thresholds: Mapping[str, float] | None = None) -> Stream:
-        """A stream at depth ``delta``, with the model's thresholds but for those that ``thresholds`` gives by word."""
+    def stream(self, delta: int | None = None, thresholds: Mapping[str, float] | None = None) -> Stream:
+        """A stream with the model's settings.
+
+        Args:
+            delta: depth of every window; as the model says, which may be adaptive, if None.
+            thresholds: by word, in place of the model's.
+        """
         return Stream(self, delta, thresholds)
 
     def _frames_first(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -222,7 +227,7 @@ class Engine:
 class Stream:
     """Sound as it comes, and the words heard in it. Made by ``Engine.stream``."""
 
-    def __init__(self, engine: Engine, delta: int = 1, thresholds: Mapping[str, float] | None = None) -> None:
+    def __init__(self, engine: Engine, delta: int | None = None, thresholds: Mapping[str, float] | None = None) -> None:
         """Starts as after endless digital silence.
 
         Raises:
@@ -231,14 +236,16 @@ class Stream:
         self._engine = engine
         self._state = _State(engine._view, engine.model, engine.isa)
         self._events = (structs.Event * (FEED_SAMPLES // structs.SAMPLES_PER_EVENT + 1))()
-        self.set_depth(delta)
+        if delta is not None:
+            self.set_depth(delta)
         for word, threshold in (thresholds or {}).items():
             self.set_threshold(word, threshold)
 
     def feed(self, pcm: NDArray[np.int16]) -> list[Event]:
         """Feeds samples and returns the words heard in them.
 
-        However a stream is cut into chunks, the same events come out.
+        However a stream is cut into chunks, the same events come out. There is none before as many windows have been
+        heard as the scores are smoothed over.
 
         Args:
             pcm: int16 [n] at the preset's rate; n may be 0.
@@ -271,7 +278,7 @@ class Stream:
 
     @property
     def scores(self) -> NDArray[np.float32]:
-        """Smoothed probabilities after the newest classification, float32 [n_classes]."""
+        """Smoothed probabilities after the newest window, float32 [n_classes]; a gated window counts with zeros."""
         return self._copy(self._state.c.kws_scores, len(self._engine.class_names))
 
     @property
@@ -279,27 +286,93 @@ class Stream:
         """The newest log-mel frame, float32 [n_mels], dB."""
         return self._copy(self._state.c.kws_last_frame, self._engine.preset.n_mels)
 
+    @property
+    def level(self) -> float:
+        """What the gate goes by: RMS of the loudest hop in the newest window, dBFS, at least -100."""
+        with self._state.lock:
+            return float(self._state.c.kws_level(self._state.pointer))
+
+    @property
+    def classified(self) -> dict[int, int]:
+        """Windows since the start: by depth those classified at it, and under 0 those that the gate spared."""
+        state = self._state
+        with state.lock:
+            return {delta: state.c.kws_classified(state.pointer, delta) for delta in (0, *state.model.deltas)}
+
+    def threshold(self, word: str) -> float:
+        """The smoothed score that makes an event of ``word`` now: at this depth, with this sensitivity."""
+        index = self._word(word)
+        with self._state.lock:
+            return float(self._state.c.kws_threshold(self._state.pointer, index))
+
     def reset(self) -> None:
-        """Back to the start of a stream; depth and thresholds stay."""
+        """Back to the start of a stream; every setting stays."""
         with self._state.lock:
             self._state.c.kws_reset(self._state.pointer)
 
     def set_depth(self, delta: int) -> None:
-        """Runs the network at depth ``delta`` from the next classification on."""
+        """Runs every window at depth ``delta`` from the next one on."""
         with self._state.lock:
             self._state.set_depth(delta)
 
+    def set_adaptive(self, listen: int | None = None, confirm: int | None = None) -> None:
+        """Runs every window at depth ``listen``, and again at ``confirm`` where a word's probability reaches the wake
+        threshold; the second answer then counts alone. The thinnest and the deepest depth if None.
+
+        Raises:
+            KwsError: a depth that the model has not, or a listening one that is not thinner.
+        """
+        deltas = self._engine.deltas
+        listen, confirm = listen or deltas[-1], confirm or deltas[0]
+        if listen not in deltas or confirm not in deltas or listen <= confirm:
+            known = ", ".join(map(str, deltas))
+            raise KwsError(
+                f"Depth {listen} cannot listen for depth {confirm}: the model '{self._engine.model.name}' has {known}, "
+                "and a thinner one (a larger number) listens for a deeper one."
+            )
+        self._set("kws_set_adaptive", listen, confirm)
+
     def set_threshold(self, word: str, threshold: float) -> None:
-        """Sets the smoothed score, at least 0, that makes an event of ``word``; above 1 it never fires."""
+        """Sets the smoothed score, at least 0, that makes an event of ``word``, at every depth; above 1 none does."""
+        index = self._word(word)
+        _within(f"threshold of '{word}'", threshold, 0.0)
+        self._set("kws_set_threshold", index, threshold)
+
+    def set_wake(self, wake: float) -> None:
+        """Sets the probability of a word, at least 0, at which the listening depth wakes the confirming one."""
+        _within("wake threshold", wake, 0.0)
+        self._set("kws_set_wake", wake)
+
+    def set_sensitivity(self, sensitivity: float) -> None:
+        """Moves every threshold: its logit falls by 8 times what ``sensitivity``, 0..1, is above 1/2."""
+        _within("sensitivity", sensitivity, 0.0, 1.0)
+        self._set("kws_set_sensitivity", sensitivity)
+
+    def set_refractory(self, seconds: float) -> None:
+        """Sets the time after an event of a word in which that word cannot fire again, at least 0."""
+        _within("refractory time", seconds, 0.0, _INT32_MAX / self._engine.preset.sample_rate)
+        self._set("kws_set_refractory", round(seconds * self._engine.preset.sample_rate))
+
+    def set_release(self, fraction: float) -> None:
+        """Arms a word again once its score is below ``fraction``, 0..1, of its threshold."""
+        _within("release", fraction, 0.0, 1.0)
+        self._set("kws_set_release", fraction)
+
+    def set_gate(self, dbfs: float) -> None:
+        """Takes windows whose loudest hop is below ``dbfs`` for silence, unclassified; -100 or less: none."""
+        _within("gate", dbfs, -1000.0, 1000.0)
+        self._set("kws_set_gate", dbfs)
+
+    def _word(self, word: str) -> int:
         engine = self._engine
         words = engine.class_names[: engine.n_words]
         if word not in words:
             raise KwsError(f"The model '{engine.model.name}' knows no word '{word}'; it knows {', '.join(words)}.")
-        if not 0 <= threshold < np.inf:
-            raise KwsError(f"The threshold {threshold} of '{word}' is not a number of at least 0; choose one in 0..1.")
+        return words.index(word)
+
+    def _set(self, function: str, *values: float) -> None:
         with self._state.lock:
-            state = self._state
-            state.check(state.c.kws_set_threshold(state.pointer, words.index(word), threshold))
+            self._state.check(getattr(self._state.c, function)(self._state.pointer, *values))
 
     def _copy(self, function: Any, count: int) -> NDArray[np.float32]:
         with self._state.lock:
@@ -318,7 +391,14 @@ def _checked(value: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...
     return np.ascontiguousarray(array)
 
 
+def _within(what: str, value: float, low: float, high: float = np.inf) -> None:
+    if not (low <= value <= high and np.isfinite(value)):
+        limits = f"of at least {low:g}" if high == np.inf else f"in {low:g}..{high:g}"
+        raise KwsError(f"The {what} is {value}, not a number {limits}; choose one.")
+
+
 _INT16 = np.dtype(np.int16)
+_INT32_MAX = 2**31 - 1
 _C_TYPES: dict[np.dtype[Any], Any] = {np.dtype(np.int16): ctypes.c_int16, np.dtype(np.float32): ctypes.c_float}
 
 

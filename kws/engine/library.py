@@ -6,7 +6,7 @@ import ctypes
 import functools
 import os
 from collections.abc import Iterator
-from ctypes import POINTER, c_char_p, c_float, c_int, c_int16, c_size_t, c_void_p
+from ctypes import POINTER, c_char_p, c_float, c_int, c_int16, c_int32, c_size_t, c_uint64, c_void_p
 from pathlib import Path
 
 import kws.engine
@@ -36,11 +36,20 @@ PROTOTYPES: dict[str, tuple[object, list[object]]] = {
     "kws_network_traced": (_status, [_state, _floats, _floats, POINTER(c_int16)]),
     "kws_softmax": (None, [_floats, c_int, _floats]),
     "kws_set_depth": (_status, [_state, c_int]),
+    "kws_set_adaptive": (_status, [_state, c_int, c_int]),
+    "kws_set_wake": (_status, [_state, c_float]),
     "kws_set_threshold": (_status, [_state, c_int, c_float]),
+    "kws_set_sensitivity": (_status, [_state, c_float]),
+    "kws_set_refractory": (_status, [_state, c_int32]),
+    "kws_set_release": (_status, [_state, c_float]),
+    "kws_set_gate": (_status, [_state, c_float]),
     "kws_set_isa": (_status, [_state, c_char_p]),
     "kws_isa": (c_char_p, [_state]),
     "kws_scores": (_floats, [_state]),
     "kws_last_frame": (_floats, [_state]),
+    "kws_level": (c_float, [_state]),
+    "kws_threshold": (c_float, [_state, c_int]),
+    "kws_classified": (c_uint64, [_state, c_int]),
     "kws_abi_sizeof": (c_size_t, [c_char_p]),
     "kws_abi_offsetof": (c_size_t, [c_char_p, c_char_p]),
 }

@@ -1,14 +1,17 @@
-"""Confusion matrices as pictures."""
+"""Confusion matrices and curves as pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kws.errors import KwsError
 from kws.evaluate import metrics
 from kws.evaluate.run import Evaluation
+from kws.evaluate.stream import ADAPTIVE, ModeResult
 
 
 def draw_confusions(evaluation: Evaluation, folder: str | Path) -> list[Path]:
@@ -17,18 +20,11 @@ def draw_confusions(evaluation: Evaluation, folder: str | Path) -> list[Path]:
     Raises:
         KwsError: matplotlib is missing, or the folder cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise KwsError(f"--plots needs matplotlib ({error}): pip install 'kws[train]'.") from error
     names = evaluation.class_names
     side = max(5.0, 0.45 * len(names) + 2.0)
     paths = []
     for delta, result in evaluation.depths.items():
-        # Figure without pyplot: no display, no global state.
-        figure = Figure(figsize=(side, side), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = _figure(side, side)
         axes = figure.add_subplot()
         counts = result.matrix.sum(axis=1, keepdims=True)
         share = result.matrix / np.maximum(counts, 1)
@@ -46,10 +42,56 @@ def draw_confusions(evaluation: Evaluation, folder: str | Path) -> list[Path]:
             fontsize=10,
         )
         path = Path(folder) / f"confusion_depth{delta}.png"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=120)
-        except OSError as error:
-            raise KwsError(f"{path}: cannot be written ({error.strerror}); choose another --plots folder.") from error
+        _save(figure, path)
         paths.append(path)
     return paths
+
+
+def draw_det(model: str, results: Sequence[ModeResult], folder: str | Path, count_late: bool = True) -> Path:
+    """Writes ``det.png`` into ``folder``: share missed against false accepts an hour, a curve a mode; returns its path.
+
+    Raises:
+        KwsError: matplotlib is missing, the folder cannot be written, or no word was said.
+    """
+    if any(point.misses is None for result in results for point in result.curve):
+        raise KwsError("Without a word of the model in the recordings there is no curve to draw; leave --plots out.")
+    figure = _figure(7.0, 5.0)
+    axes = figure.add_subplot()
+    for result in results:
+        points = [(point.rate(count_late), 100.0 * (point.misses or 0.0)) for point in result.curve]
+        line = [point for point in points if point[0] > 0.0]
+        style = "--" if result.mode.name == ADAPTIVE else "-"
+        (drawn,) = axes.plot(*zip(*line, strict=True), style, label=result.mode.name) if line else axes.plot([], [])
+        own = result.operations[0].point
+        if own.rate(count_late) > 0.0:
+            axes.plot(own.rate(count_late), 100.0 * (own.misses or 0.0), "o", color=drawn.get_color())
+    axes.set_xscale("log")
+    axes.set_xlabel("false accepts an hour" + ("" if count_late else ", late detections left out"))
+    axes.set_ylabel("words missed, %")
+    axes.set_ylim(0.0, 100.0)
+    axes.grid(True, which="both", alpha=0.3)
+    axes.legend()
+    axes.set_title(f"{model}; a dot: the thresholds as set", fontsize=10)
+    path = Path(folder) / "det.png"
+    _save(figure, path)
+    return path
+
+
+def _figure(width: float, height: float) -> Any:
+    """A figure without pyplot: no display, no global state."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise KwsError(f"--plots needs matplotlib ({error}): pip install 'kws[train]'.") from error
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Any, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=120)
+    except OSError as error:
+        raise KwsError(f"{path}: cannot be written ({error.strerror}); choose another --plots folder.") from error

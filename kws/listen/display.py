@@ -46,7 +46,7 @@ def event_line(event: Event, file: str | None = None) -> Text:
 class LiveLine:
     """A context manager that prints detections and, on a terminal, keeps one live line below them."""
 
-    def __init__(self, console: Console, stream: Stream, class_names: list[str], depth: int) -> None:
+    def __init__(self, console: Console, stream: Stream, class_names: list[str], depth: int | str) -> None:
         self._console = console
         self._stream = stream
         self._names = class_names

@@ -24,13 +24,14 @@ from kws.model.folded import MAX_BLOCKS, MAX_CLASSES, FoldedModel
 from kws.model.pack import ALIGN, ENGINE_VERSION, Shapes, Slot, packed_arrays, padded, slots, unpack
 
 MAGIC = b"KWSMODEL"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAX_BYTES = 64 * 2**20
 """Larger files are refused unread; a model for a thousand classes takes about 1 MB."""
 
 _HEAD = struct.Struct("<8sIIQ")  # magic, format version, engine version, bytes of JSON
 _HASH_BYTES = 32
-_SETTINGS = ("name", "class_names", "n_words", "channels", "hidden", "hop_frames", "smoothing", "refractory")
+_STREAM = ("hop_frames", "smoothing", "refractory", "release", "gate", "wake", "listen_delta")
+_SETTINGS = ("name", "class_names", "n_words", "channels", "hidden", *_STREAM)
 _NOTES = ("stream_bits", "checkpoint_sha256", "provenance")
 
 

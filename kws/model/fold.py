@@ -327,7 +327,7 @@ def fold(
         linear_bias=linear_bias,
         linear_slope=_slopes(state, "linear_prelu.slope"),
         class_weight=np.rint(classifier / step[:, None]).astype(np.int8).reshape(len(step), -1, channels),
-        word_threshold=np.full(n_words, word_threshold, np.float32),
+        word_threshold=np.full((len(deltas), n_words), word_threshold, np.float32),
         stream_bits=bits,
         checkpoint_sha256=checkpoint_sha256,
         provenance=provenance or {},

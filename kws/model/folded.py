@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -130,10 +130,15 @@ class FoldedModel:
         linear_weight: pm1 [C, 32 * M], input 32 * mel + channel.
         linear_scale, linear_bias, linear_slope: int16 [C].
         class_weight: int8 [n_classes, T, C].
-        word_threshold: float32 [n_words], smoothed score that makes an event, >= 0; above 1 never fires.
+        word_threshold: float32 [n_depths, n_words], smoothed score that makes an event where the depth decides, >= 0;
+            above 1 never fires.
         hop_frames: frames between classifications of a stream, 1 up to the window's frames.
         smoothing: classifications averaged, 1..16.
         refractory: samples after an event of a word in which that word cannot fire again.
+        release: 0..1; a word is armed again once its score is below ``release * threshold``.
+        gate: dBFS; a window whose loudest hop is below it counts as silence, unclassified; -100 or less: none does.
+        wake: probability of a word at the listening depth that makes the deepest one run, >= 0.
+        listen_delta: the thinner depth that listens for the deepest one (adaptive depth); 0: the deepest runs always.
         stream_bits: fraction bits of the residual stream; for people, the engine needs no unit.
         checkpoint_sha256: hex digest of the training checkpoint, or "".
         provenance: JSON-able notes: data, recipe, figures.
@@ -160,6 +165,10 @@ class FoldedModel:
     hop_frames: int = 4
     smoothing: int = 3
     refractory: int = 16000
+    release: float = 0.5
+    gate: float = -100.0
+    wake: float = 0.3
+    listen_delta: int = 0
     stream_bits: int = 9
     checkpoint_sha256: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -204,11 +213,9 @@ class FoldedModel:
             _numbers(name, getattr(self, name), (channels,), -INT16_MAX)
         _array("class_weight", self.class_weight, np.int8, (n_classes, self.time_steps, channels))
         _limited_sum("class_weight", self.class_weight, (1, 2), CLASS_SUM)
-        _floats("word_threshold", self.word_threshold, (self.n_words,))
-        if np.any(self.word_threshold < 0):
-            raise _wrong("word_threshold", "holds a negative value", "scores lie in 0..1")
         _check_blocks(self)
         _check_depths(self)
+        _check_decision(self)
 
 
 def _wrong(name: str, fault: str, rule: str) -> KwsError:
@@ -325,6 +332,24 @@ def _check_settings(model: FoldedModel) -> None:
         json.dumps(model.provenance, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise _wrong("provenance", f"cannot be written as JSON ({error})", "keep to text, numbers and lists") from error
+
+
+def _number(name: str, value: object, low: float, high: float) -> None:
+    if type(value) not in (int, float) or not low <= cast(float, value) <= high:
+        raise _wrong(name, f"is {_short(value)}", f"expected a number in {low:g}..{high:g}")
+
+
+def _check_decision(model: FoldedModel) -> None:
+    _floats("word_threshold", model.word_threshold, (len(model.depths), model.n_words))
+    if np.any(model.word_threshold < 0):
+        raise _wrong("word_threshold", "holds a negative value", "scores lie in 0..1")
+    _number("release", model.release, 0.0, 1.0)
+    _number("gate", model.gate, -1000.0, 1000.0)
+    _number("wake", model.wake, 0.0, 1000.0)
+    thinner = model.deltas[1:]
+    if type(model.listen_delta) is not int or model.listen_delta not in (0, *thinner):
+        rule = f"expected one of {', '.join(map(str, thinner))}, or 0 for none" if thinner else "expected 0"
+        raise _wrong("listen_delta", f"is {_short(model.listen_delta)}", rule)
 
 
 def _check_blocks(model: FoldedModel) -> None:

@@ -65,8 +65,10 @@ def describe(model: FoldedModel) -> dict[str, Any]:
         "classes": model.class_names,
         "n_words": model.n_words,
         "word_threshold": {
-            word: round(float(threshold), 6)
-            for word, threshold in zip(model.class_names, model.word_threshold, strict=False)
+            str(delta): {
+                word: round(float(threshold), 6) for word, threshold in zip(model.class_names, row, strict=False)
+            }
+            for delta, row in zip(model.deltas, model.word_threshold, strict=True)
         },
         "preset": asdict(preset),
         "channels": model.channels,
@@ -80,6 +82,10 @@ def describe(model: FoldedModel) -> dict[str, Any]:
         "hop_seconds": model.hop_frames * preset.hop / preset.sample_rate,
         "smoothing": model.smoothing,
         "refractory_seconds": model.refractory / preset.sample_rate,
+        "release": model.release,
+        "gate_dbfs": model.gate,
+        "wake": model.wake,
+        "listen_delta": model.listen_delta,
         "weight_bits": weight_bits(model),
         "bytes": {**parts, "total": sum(parts.values())},
         "frontend_bytes": frontend_bytes(preset),

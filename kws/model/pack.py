@@ -27,7 +27,7 @@ from kws.model.folded import (
     FoldedPass,
 )
 
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 """Of the kws.h whose fields these arrays are (KWS_ENGINE_VERSION)."""
 
 ALIGN = 64
@@ -149,7 +149,7 @@ def slots(shapes: Shapes) -> Iterator[Slot]:
     """Every array of a model of these shapes, in storage order."""
     channels, hidden = shapes.channels, shapes.hidden
     taps, linear_inputs = KERNEL * KERNEL, CONV2_CHANNELS * shapes.preset.n_mels // 4
-    yield Slot("word_threshold", "thresholds", ("word_threshold",), "float32", (shapes.n_words,))
+    yield Slot("word_threshold", "thresholds", ("word_threshold",), "float32", (len(shapes.depths), shapes.n_words))
     yield Slot("conv1_weight", "conv1", ("conv1_weight",), "int8", (taps, CONV1_CHANNELS))
     yield Slot("conv1_threshold", "conv1", ("conv1_threshold",), "int16", (CONV1_CHANNELS,))
     yield Slot("conv2_weight", "conv2", ("conv2_weight",), "signs", (CONV2_CHANNELS, taps, CONV1_CHANNELS), 16)

@@ -31,9 +31,12 @@ def state_size(model: FoldedModel) -> int:
         4 * preset.n_mels,  # newest
         4 * model.smoothing * model.n_classes,  # score_ring
         4 * model.n_classes,  # scores
-        4 * model.n_words,  # thresholds
+        4 * len(model.depths) * model.n_words,  # thresholds
+        4 * len(model.depths) * model.n_words,  # limits
         8 * model.n_words,  # last_event
         model.n_words,  # armed
+        4 * preset.frames,  # levels
+        8 * (len(model.depths) + 1),  # classified
         row_bytes,  # padding
         8 * preset.n_fft,  # spectrum
         4 * preset.n_mels,  # frame

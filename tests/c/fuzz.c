@@ -90,6 +90,17 @@ static void settings(kws_state_t *kws) {
     CHECK(kws_set_threshold(kws, 0, -0.5f) == KWS_ERROR_ARGUMENT);
     CHECK(kws_set_depth(kws, 3) == KWS_ERROR_ARGUMENT);
     CHECK(kws_set_depth(kws, model->depths[random_below((uint32_t)model->n_depths)].delta) == KWS_OK);
+    if (random_below(2)) {
+        CHECK(kws_set_adaptive(kws, model->depths[model->n_depths - 1].delta, model->depths[0].delta) == KWS_OK);
+    }
+    CHECK(kws_set_wake(kws, thresholds[random_below(6)]) == KWS_OK);
+    CHECK(kws_set_sensitivity(kws, (float)random_below(5) / 4.0f) == KWS_OK);
+    CHECK(kws_set_release(kws, (float)random_below(5) / 4.0f) == KWS_OK);
+    CHECK(kws_set_refractory(kws, (int32_t)random_below(20000)) == KWS_OK);
+    CHECK(kws_set_gate(kws, -(float)random_below(140)) == KWS_OK);
+    float limit = kws_threshold(kws, 0);
+    CHECK(limit >= 0.0f && limit <= 2.0f);
+    CHECK(kws_level(kws) >= -100.0f && kws_level(kws) <= 0.0f);
 }
 
 /* Feeds both streams the same samples, `whole` at once and `cut` in random chunks. */

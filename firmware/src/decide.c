@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From probabilities to events. Each word has its own threshold, its own refractory time, and its own trigger, which an
+ * event uses up and a fallen score sets again.
+ */
+#include "state.h"
+
+/* scores = mean of the smoothing ring's slots, added oldest first. */
+void kwsi_smooth(kws_state_t *s) {
+    int classes = s->model->n_classes, size = s->model->smoothing;
+    for (int i = 0; i < classes; i++) {
+        float sum = 0.0f;
+        for (int age = s->score_count; age > 0; age--) {
+            sum = sum + s->score_ring[((s->score_next - age + size) % size) * classes + i];
+        }
+        s->scores[i] = sum / (float)s->score_count;
+    }
+}
+
+static int best_class(const kws_state_t *s) {
+    int best = 0;
+    for (int i = 1; i < s->model->n_classes; i++) {
+        if (s->scores[i] > s->scores[best]) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static int is_refractory(const kws_state_t *s, int word) {
+    uint64_t last = s->last_event[word];
+    return last != KWSI_NEVER && s->samples - last < (uint64_t)s->refractory;
+}
+
+int kwsi_decide(kws_state_t *s, const kws_depth_t *answered, kws_event_t *event) {
+    const kws_model_t *model = s->model;
+    const float *limits = s->limits + (s->depth - model->depths) * model->n_words;
+    for (int i = 0; i < model->n_words; i++) {
+        if (s->scores[i] < s->release * limits[i]) {
+            s->armed[i] = 1;
+        }
+    }
+    /* A mean of fewer windows than it is made for jumps higher: a stream that starts amid sound would fire. */
+    if (s->score_count < model->smoothing) {
+        return 0;
+    }
+
+    int best = best_class(s);
+    /* Silence by the gate scores 0 everywhere, which not even a threshold of 0 should take for a word. */
+    if (best >= model->n_words || !(s->scores[best] >= limits[best]) || !(s->scores[best] > 0.0f)) {
+        return 0;
+    }
+    if (!s->armed[best] || is_refractory(s, best)) {
+        return 0;
+    }
+    s->armed[best] = 0;
+    s->last_event[best] = s->samples;
+    *event = (kws_event_t){.sample = s->samples, .word = best, .delta = answered->delta, .score = s->scores[best]};
+    return 1;
+}

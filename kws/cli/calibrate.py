@@ -1,0 +1,81 @@
+"""`kws calibrate`: thresholds for a target of false accepts an hour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kws.errors import KwsError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to ``app``."""
+    app.command("calibrate")(calibrate)
+
+
+def calibrate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A .kws file, a run folder or a shipped name.")],
+    data: Annotated[Path, typer.Option(help="Speech Commands, or a folder with one folder of recordings a word.")],
+    out: Annotated[Path, typer.Option(help="The .kws file to write.")],
+    target: Annotated[float, typer.Option("--target-false-accepts", help="An hour, of all words together.")] = 0.5,
+    negatives: Annotated[Path | None, typer.Option(help="Folder of recordings in which no word is said.")] = None,
+    split: Annotated[str, typer.Option(help="Of the clips: validation, testing or all.")] = "validation",
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the stream mixed from --data.")] = 120.0,
+    snr: Annotated[str, typer.Option(help="dB of speech above background, LOW,HIGH or one; inf for none.")] = "5,20",
+    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    gate: Annotated[float | None, typer.Option(help="dBFS below which a window counts as silence.")] = None,
+    adaptive: Annotated[
+        bool | None, typer.Option("--adaptive/--fixed", help="Whether the model listens at its thinnest depth.")
+    ] = None,
+) -> None:
+    """Choose every word's threshold, at each depth, for a number of false accepts an hour; write the model with them.
+
+    Words of --data are laid between runs of other words, over its backgrounds; whatever fires there without reason, and
+    in --negatives, is a false accept. The more hours of speech without the words, the better the thresholds: two hours
+    cannot measure one false accept in ten, only estimate it from how the scores thin out.
+    """
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from kws.cli.eval import hear
+    from kws.evaluate.calibrate import calibrate as choose
+    from kws.evaluate.stream_report import show_words
+    from kws.model import load, save
+
+    if out.suffix != ".kws":
+        raise KwsError(f"{out}: a model file's name ends in .kws; give --out such as {out.stem or 'mine'}.kws.")
+    folded = load(model)
+    if gate is not None:
+        folded = replace(folded, gate=gate)
+    if adaptive is not None:
+        folded = replace(folded, listen_delta=folded.deltas[-1] if adaptive and len(folded.deltas) > 1 else 0)
+    folded.validate()
+    sounds = hear(folded, data, negatives, None, None, minutes, snr, seed, split, None)
+    result = choose(folded, sounds, target)
+    save(result.model, out)
+
+    console = Console(highlight=False)
+    console.print(
+        f"{out} written: thresholds for {target:g} false accepts an hour, chosen on {result.hours:.2f} hours. What "
+        "they cost, on these same hours:",
+        markup=False,
+        soft_wrap=True,
+    )
+    for mode, operation in result.measured.items():
+        point = operation.point
+        expected = [f", {rate:.2f} expected" for delta, rate in result.expected.items() if mode == f"depth {delta}"]
+        console.print(
+            f"{mode}: {100 * (point.misses or 0.0):.1f} % of the words missed, {point.false_accepts - point.late:.2f} "
+            f"false accepts an hour{''.join(expected)}, and {point.late:.2f} detections that come late",
+            style="bold",
+            soft_wrap=True,
+        )
+        show_words("", operation, console)
+    counts = [pair for operation in result.measured.values() for pair in operation.counts.items()]
+    lost = sorted({word for word, count in counts if count.hits < 0.5 * count.said})
+    if lost:
+        text = f"More than half missed: {', '.join(lost)}. For this target the model takes too much else for them."
+        console.print(text, style="yellow", markup=False, soft_wrap=True)

@@ -1,0 +1,100 @@
+"""The engine's decision over recorded scores, for whole curves at once.
+
+A curve needs the events at a hundred thresholds, and the network's answers do not depend on the threshold. So the
+engine runs once (``kws.evaluate.track``), and what follows is firmware/src/decide.c and the adaptive depth and the gate
+of stream.c over arrays: the same operations in the same order, so the same bits. A test proves it against the engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.evaluate.track import Track
+from kws.model import FoldedModel
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What enters the smoothing ring, window by window.
+
+    Attributes:
+        probabilities: float32 [n, n_classes].
+        depths: int64 [n], delta that gave them; 0 where the gate took the window for silence.
+        classified: windows by delta, 0 for those that the gate spared, as ``Stream.classified`` counts them.
+    """
+
+    probabilities: FloatArray
+    depths: NDArray[np.int64]
+    classified: dict[int, int]
+
+
+def answers(track: Track, confirm: int, listen: int = 0, wake: float = 0.0, gate: float = -100.0) -> Answers:
+    """The answers of a stream at depth ``confirm`` alone or, with ``listen``, of an adaptive one.
+
+    Args:
+        track: holds both depths.
+        confirm: delta that decides.
+        listen: thinner delta that wakes it; 0 for none.
+        wake: probability of a word at ``listen`` that wakes ``confirm``, already moved by any sensitivity.
+        gate: dBFS.
+    """
+    silent = track.levels < np.float32(gate)
+    probabilities, depths = track.probabilities[confirm], np.full(len(silent), confirm)
+    classified = dict.fromkeys((0, *track.probabilities), 0)
+    if listen:
+        heard = track.probabilities[listen]
+        woken = heard[:, : track.n_words].max(axis=1) >= np.float32(wake)
+        probabilities = np.where(woken[:, None], probabilities, heard)
+        depths = np.where(woken, confirm, listen)
+        classified[listen] = int((~silent).sum())
+    classified[confirm] = int((~silent & (depths == confirm)).sum())
+    classified[0] = int(silent.sum())
+    probabilities = np.where(silent[:, None], np.float32(0.0), probabilities)
+    return Answers(probabilities, np.where(silent, 0, depths), classified)
+
+
+def smooth(probabilities: FloatArray, size: int) -> FloatArray:
+    """The mean of the last ``size`` windows, of fewer at the start, float32 [n, n_classes], added oldest first."""
+    count = len(probabilities)
+    total = np.zeros_like(probabilities)
+    for age in range(min(size, count) - 1, -1, -1):
+        total[age:] = total[age:] + probabilities[: count - age]
+    filled = np.minimum(np.arange(1, count + 1), size).astype(np.float32)
+    means: FloatArray = total / filled[:, None]
+    return means
+
+
+class Decision:
+    """The events of one track of answers at any threshold."""
+
+    def __init__(self, track: Track, given: Answers, model: FoldedModel) -> None:
+        """Smooths ``given``; refractory time, release and smoothing are the model's."""
+        self.scores = smooth(given.probabilities, model.smoothing)
+        self._release = np.float32(model.release)
+        self._pause = -(-model.refractory // track.step)  # windows
+        best = self.scores.argmax(axis=1)
+        full = np.arange(len(best)) >= model.smoothing - 1
+        able = full & (self.scores[np.arange(len(best)), best] > 0.0)
+        self._winning = [np.flatnonzero(able & (best == word)) for word in range(model.n_words)]
+        self._columns = [np.ascontiguousarray(self.scores[:, word]) for word in range(model.n_words)]
+
+    def events(self, word: int, threshold: float) -> NDArray[np.int64]:
+        """The windows at which ``word`` (index) makes an event, ascending."""
+        limit = np.float32(threshold)
+        scores, winning = self._columns[word], self._winning[word]
+        able = winning[scores[winning] >= limit]
+        fallen = np.flatnonzero(scores < self._release * limit) if len(able) else able
+        fired: list[int] = []
+        earliest = 0
+        while (at := int(np.searchsorted(able, earliest))) < len(able):
+            fired.append(int(able[at]))
+            rearmed = int(np.searchsorted(fallen, fired[-1], "right"))
+            if rearmed == len(fallen):
+                break
+            earliest = max(int(fallen[rearmed]), fired[-1] + self._pause)
+        return np.array(fired, np.int64)

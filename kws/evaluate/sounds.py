@@ -1,0 +1,140 @@
+"""What a stream is measured on: mixes, recordings and folders of recordings, each as a track with its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from kws.data.audio import SAMPLE_RATE, read_audio, to_int16
+from kws.data.labels import Label, read_labels, write_labels
+from kws.data.stream import Mix
+from kws.data.tasks import recordings
+from kws.errors import KwsError
+from kws.evaluate.track import Track, record
+from kws.model import FoldedModel
+
+Progress = Callable[[float], None]
+"""Called with the seconds of sound heard so far."""
+
+_STRETCH = 60 * SAMPLE_RATE
+_GAP = SAMPLE_RATE  # silence after each recording, in which its last word is heard out
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A stream that the engine has heard.
+
+    Attributes:
+        name: "mix", or the file or folder.
+        track: the engine's answers.
+        labels: words in it, other words too.
+        files: where it is made of several recordings, each one's path and first second.
+    """
+
+    name: str
+    track: Track
+    labels: list[Label]
+    files: list[tuple[Path, float]] = field(default_factory=list)
+
+    def place(self, seconds: float) -> tuple[str, float]:
+        """The file, or the name, that holds this time, and the time in it."""
+        before = [(str(path), seconds - start) for path, start in self.files if start <= seconds]
+        return before[-1] if before else (self.name, seconds)
+
+
+def hear_mix(
+    model: FoldedModel, mix: Mix, deltas: list[int] | None, progress: Progress | None = None, save: Path | None = None
+) -> Sound:
+    """The mix, and with ``save`` its samples as a WAV file, and its labels in a label track beside it.
+
+    Raises:
+        KwsError: as ``Mix.sections`` does, or ``save`` cannot be written.
+    """
+    labels: list[Label] = []
+
+    def chunks() -> Iterator[NDArray[np.int16]]:
+        for section in mix.sections():
+            labels.extend(section.labels)
+            yield section.pcm
+
+    if save is None:
+        return Sound("mix", record(model, _told(chunks(), progress), deltas), labels)
+    if save.suffix != ".wav":
+        raise KwsError(f"{save}: give a name that ends in .wav to save the stream under.")
+    try:
+        with soundfile.SoundFile(save, "w", SAMPLE_RATE, 1, "PCM_16") as file:
+            track = record(model, _told(_copied(chunks(), file), progress), deltas)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise KwsError(f"{save}: cannot be written ({error}); choose another --save.") from error
+    write_labels(labels, save.with_suffix(".txt"))
+    return Sound("mix", track, labels)
+
+
+def hear_recording(
+    model: FoldedModel, path: Path, labels: Path | None, deltas: list[int] | None, progress: Progress | None = None
+) -> Sound:
+    """One recording of any length, with the words that a label track names, or none.
+
+    Raises:
+        KwsError: either cannot be read.
+    """
+    known = read_labels(labels) if labels else []
+    return Sound(str(path), record(model, _told(_stretches(path), progress), deltas), known)
+
+
+def hear_folder(model: FoldedModel, folder: Path, deltas: list[int] | None, progress: Progress | None = None) -> Sound:
+    """The recordings directly in ``folder`` one after another, as one stream in which no word is said.
+
+    Raises:
+        KwsError: no such folder, no recording in it, or one that cannot be read.
+    """
+    if not folder.is_dir():
+        raise KwsError(f"{folder}: no such folder; give one of recordings without any of the words.")
+    paths = recordings(folder)
+    if not paths:
+        raise KwsError(f"{folder}: holds no recording; give a folder of recordings without any of the words.")
+    files: list[tuple[Path, float]] = []
+
+    def chunks() -> Iterator[NDArray[np.int16]]:
+        samples = 0
+        for path in paths:
+            files.append((path, samples / SAMPLE_RATE))
+            for pcm in _stretches(path):
+                samples += len(pcm)
+                yield pcm
+
+    return Sound(str(folder), record(model, _told(chunks(), progress), deltas), [], files)
+
+
+def _stretches(path: Path) -> Iterator[NDArray[np.int16]]:
+    """A recording in pieces, then a second of silence; only a 16 kHz one of any length fits into memory."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            long = file.samplerate == SAMPLE_RATE and file.frames > _STRETCH
+            while long and len(block := file.read(_STRETCH, dtype="float32", always_2d=True)):
+                yield to_int16(np.nan_to_num(block.mean(axis=1)))
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise KwsError(f"{path}: not a readable recording ({error}); remove it or record it again.") from error
+    if not long:
+        yield read_audio(path)
+    yield np.zeros(_GAP, np.int16)
+
+
+def _copied(chunks: Iterator[NDArray[np.int16]], file: soundfile.SoundFile) -> Iterator[NDArray[np.int16]]:
+    for pcm in chunks:
+        file.write(pcm)
+        yield pcm
+
+
+def _told(chunks: Iterator[NDArray[np.int16]], progress: Progress | None) -> Iterator[NDArray[np.int16]]:
+    samples = 0
+    for pcm in chunks:
+        yield pcm
+        samples += len(pcm)
+        if progress:
+            progress(samples / SAMPLE_RATE)

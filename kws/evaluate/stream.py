@@ -1,0 +1,249 @@
+"""A model as a listener: misses against false accepts an hour, latency, repeats and work, at each depth and adaptive.
+
+The figures follow the protocol of public wake-word benchmarks (see ``kws.evaluate.matching``). Everything comes from
+the C engine's own answers; ``kws.evaluate.decision`` then decides as the engine would at every point of a curve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.errors import KwsError
+from kws.evaluate.decision import Answers, Decision, answers
+from kws.evaluate.matching import MARGIN_SECONDS, Times, are_late, bounds, match_times
+from kws.evaluate.sounds import Sound
+from kws.model import FoldedModel
+from kws.model.info import macs
+
+SHIFTS = np.arange(-8.0, 16.25, 0.25)
+"""What a curve adds to the logit of every threshold."""
+
+ADAPTIVE = "adaptive"
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a stream is run: at depth ``confirm`` alone, or with ``listen`` to wake it (0: none)."""
+
+    confirm: int
+    listen: int = 0
+
+    @property
+    def name(self) -> str:
+        return ADAPTIVE if self.listen else f"depth {self.confirm}"
+
+
+@dataclass(frozen=True)
+class Count:
+    """What became of one word's labels and detections in all sounds.
+
+    Attributes:
+        said: labels.
+        latencies: of the hits, seconds from the word's end to the detection, float64 [hits].
+        repeats: detections of a word that was hit before.
+        false_accepts: (number of the sound, second) of each false accept.
+        late: how many of these are late detections of a word that was said.
+    """
+
+    said: int
+    latencies: Times
+    repeats: int
+    false_accepts: list[tuple[int, float]]
+    late: int
+
+    @property
+    def hits(self) -> int:
+        return len(self.latencies)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a curve.
+
+    Attributes:
+        shift: added to the logit of every threshold.
+        misses: share of the words said that were missed, 0..1; None where none was said.
+        false_accepts: an hour, late detections included.
+        late: late detections an hour.
+        repeats: a word said; None where none was said.
+    """
+
+    shift: float
+    misses: float | None
+    false_accepts: float
+    late: float
+    repeats: float | None
+
+    def rate(self, count_late: bool) -> float:
+        """False accepts an hour, with or without late detections."""
+        return self.false_accepts if count_late else self.false_accepts - self.late
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Everything at one point.
+
+    Attributes:
+        point: of the curve.
+        target: false accepts an hour that it was chosen for; None for the model's own thresholds.
+        thresholds: by word.
+        counts: by word.
+    """
+
+    point: Point
+    target: float | None
+    thresholds: dict[str, float]
+    counts: dict[str, Count]
+
+
+@dataclass(frozen=True)
+class ModeResult:
+    """One mode's figures.
+
+    Attributes:
+        mode: depth, or adaptive.
+        curve: by ascending shift.
+        operations: the model's own thresholds first, then one for each target that the curve reaches.
+        windows: share of all windows classified at each delta; 0: those that the gate spared.
+        work: multiply-accumulates as a share of those of the deepest network at every window.
+    """
+
+    mode: Mode
+    curve: list[Point]
+    operations: list[Operation]
+    windows: dict[int, float]
+    work: float
+
+
+class Judge:
+    """Counts hits, repeats and false accepts of a model in one mode at any threshold."""
+
+    def __init__(self, model: FoldedModel, sounds: Sequence[Sound], mode: Mode, wake: float | None = None) -> None:
+        """``wake``: the model's if None."""
+        self.words = model.class_names[: model.n_words]
+        self.hours = sum(sound.track.hours for sound in sounds)
+        wake = model.wake if wake is None else wake
+        self.given: list[Answers] = [
+            answers(sound.track, mode.confirm, mode.listen, wake, model.gate) for sound in sounds
+        ]
+        self._decisions = [Decision(sound.track, given, model) for sound, given in zip(sounds, self.given, strict=True)]
+        self._tracks = [sound.track for sound in sounds]
+        self._bounds = [
+            [bounds([label for label in sound.labels if label.word == word]) for sound in sounds] for word in self.words
+        ]
+
+    def count(self, word: int, threshold: float) -> Count:
+        """What ``word`` (index) comes to at ``threshold``."""
+        said = repeats = late = 0
+        latencies: list[Times] = []
+        false_accepts: list[tuple[int, float]] = []
+        for number, (starts, ends) in enumerate(self._bounds[word]):
+            times = self._tracks[number].times(self._decisions[number].events(word, threshold))
+            hit, inside = match_times(times, starts, ends)
+            found = hit[hit >= 0]
+            latencies.append(times[found] - (ends[hit >= 0] - MARGIN_SECONDS))
+            said += len(starts)
+            repeats += int(inside.sum()) - len(found)
+            late += int(are_late(times[~inside], ends).sum())
+            false_accepts += [(number, float(time)) for time in times[~inside]]
+        return Count(said, np.concatenate(latencies), repeats, false_accepts, late)
+
+    def at(self, thresholds: NDArray[np.float32], shift: float = 0.0, target: float | None = None) -> Operation:
+        """All words at their thresholds, float32 [n_words], each with its logit moved by ``shift``."""
+        limits = moved(thresholds, shift)
+        counts = [self.count(word, limit) for word, limit in enumerate(limits)]
+        said, hits = sum(one.said for one in counts), sum(one.hits for one in counts)
+        point = Point(
+            shift,
+            1.0 - hits / said if said else None,
+            sum(len(one.false_accepts) for one in counts) / self.hours,
+            sum(one.late for one in counts) / self.hours,
+            sum(one.repeats for one in counts) / said if said else None,
+        )
+        limits_by_word = dict(zip(self.words, map(float, limits), strict=True))
+        return Operation(point, target, limits_by_word, dict(zip(self.words, counts, strict=True)))
+
+
+def moved(thresholds: NDArray[np.float32], shift: float) -> NDArray[np.float32]:
+    """Thresholds with ``shift`` added to the logit of each, as the sensitivity does: 0 and from 1 up stay."""
+    within = (thresholds > 0.0) & (thresholds < 1.0)
+    if shift == 0.0 or not within.any():
+        return thresholds
+    value = np.where(within, thresholds, 0.5).astype(np.float64)
+    limits: NDArray[np.float32] = (value / (value + (1.0 - value) * np.exp(-shift))).astype(np.float32)
+    return np.where(within, limits, thresholds)
+
+
+def modes_of(model: FoldedModel, deltas: Sequence[int]) -> list[Mode]:
+    """Each depth of ``deltas`` alone, and the thinnest waking the deepest where there are several."""
+    modes = [Mode(delta) for delta in deltas]
+    if len(deltas) > 1:
+        modes.append(Mode(min(deltas), model.listen_delta if model.listen_delta in deltas else max(deltas)))
+    return modes
+
+
+def evaluate_stream(
+    model: FoldedModel,
+    sounds: Sequence[Sound],
+    modes: Sequence[Mode],
+    targets: Sequence[float] = (0.5,),
+    count_late: bool = True,
+) -> list[ModeResult]:
+    """Every mode's curve and operations over the same sounds.
+
+    Args:
+        model: whose answers are in the sounds.
+        sounds: heard at every depth of the modes.
+        modes: to judge.
+        targets: false accepts an hour at which the figures are wanted in full.
+        count_late: whether late detections count against the targets.
+
+    Raises:
+        KwsError: no sound lasts as long as one hop.
+    """
+    if not any(len(sound.track.levels) for sound in sounds):
+        raise KwsError("The recordings are too short to hear anything in; give longer ones.")
+    results = []
+    for mode in modes:
+        judge = Judge(model, sounds, mode)
+        own = model.word_threshold[model.deltas.index(mode.confirm)]
+        curve = [judge.at(own, float(shift)).point for shift in SHIFTS]
+        operations = [judge.at(own)]
+        for target in targets:
+            reached = [point for point in curve if point.rate(count_late) <= target]
+            if reached:
+                best = min(reached, key=lambda point: (point.misses or 0.0, point.shift))
+                operations.append(judge.at(own, best.shift, target))
+        results.append(ModeResult(mode, curve, operations, *_work(model, mode, judge.given)))
+    return results
+
+
+def _work(model: FoldedModel, mode: Mode, given: Sequence[Answers]) -> tuple[dict[int, float], float]:
+    """Share of windows by depth, and the share of the deepest network's multiply-accumulates that they cost.
+
+    Where two depths classify a window, the convolutions run once, and only for what a hop does not keep of them.
+    """
+    total = max(1, sum(len(one.depths) for one in given))
+    windows = {delta: sum(one.classified[delta] for one in given) / total for delta in given[0].classified}
+    fresh = computed_anew(model)
+    parts = {
+        depth.delta: {part: count for kind in macs(model, depth).values() for part, count in kind.items()}
+        for depth in model.depths
+    }
+    deepest = model.deltas[0]
+    front = sum(share * parts[deepest][part] for part, share in fresh.items())
+    rest = {delta: sum(count for part, count in own.items() if part not in fresh) for delta, own in parts.items()}
+    spent = (1.0 - windows[0]) * front + sum(share * rest[delta] for delta, share in windows.items() if delta)
+    return windows, spent / (front + rest[deepest])
+
+
+def computed_anew(model: FoldedModel) -> dict[str, float]:
+    """What share of each convolution a hop leaves to compute, as firmware/src/front.c has it."""
+    steps, moved_by = model.time_steps, model.hop_frames // 4
+    if model.hop_frames % 4 or moved_by > steps - 4:
+        return {"conv1": 1.0, "conv2": 1.0}
+    return {"conv1": (2 * moved_by + 2) / (2 * steps), "conv2": (moved_by + 3) / steps}
