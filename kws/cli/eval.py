@@ -29,6 +29,12 @@ def evaluate(
     depth: Annotated[str, typer.Option(help="1, 2, 4 or all.")] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     plots: Annotated[Path | None, typer.Option(help="Folder for confusion matrices as PNG.")] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness", help="Also with noise, reverberation, other speeds and levels; 22 times the work."
+        ),
+    ] = False,
 ) -> None:
     """Evaluate a model: accuracy, balanced accuracy, precision and recall a word, and its worst mistakes.
 
@@ -56,15 +62,35 @@ def evaluate(
             None if depth == "all" else [int(depth)],
             progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
+        degraded = None
+        if robustness:
+            from kws.evaluate.robustness import robustness as run_degraded
+
+            bar = progress.add_task("clips, degraded", total=None)
+            degraded = run_degraded(
+                folded,
+                data,
+                split,
+                engine,
+                None if depth == "all" else [int(depth)],
+                progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            )
     written = []
     if plots is not None:
         from kws.evaluate.plots import draw_confusions
 
         written = draw_confusions(evaluation, plots)
     if as_json:
-        print(json.dumps(to_json(evaluation), ensure_ascii=False))
+        found = to_json(evaluation)
+        if degraded is not None:
+            found["robustness"] = degraded.as_dict()
+        print(json.dumps(found, ensure_ascii=False))
         return
     console = Console(highlight=False)
     show(evaluation, console)
+    if degraded is not None:
+        from kws.evaluate.robustness import show as show_degraded
+
+        show_degraded(degraded, console)
     for path in written:
         console.print(f"{path} written", markup=False, soft_wrap=True)
