@@ -7,6 +7,7 @@ Clips are float64 [n] on the int16 scale; every draw comes from the generator th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +25,8 @@ TEMPO = (80.0, 150.0)  # beats a minute
 LOWEST_NOTE = 110.0  # Hz
 CHORDS = ((0, 4, 7), (0, 3, 7), (0, 5, 9), (0, 4, 7, 10))  # semitones above the root
 HARMONICS = 8
+VIBRATO = 5.5  # Hz
+PERIOD = 4096  # samples of a tone's table
 
 DIRECT_TO_REVERBERANT = 0.0  # dB
 GAP = 0.002  # seconds between the direct sound and the first reflection
@@ -80,9 +83,18 @@ def _strike(sound: Sound, at: int, level: float, semitones: int, decay: float, r
         return
     time = np.arange(count) / SAMPLE_RATE
     pitch = LOWEST_NOTE * 2.0 ** (semitones / 12.0)
-    phase = 2 * np.pi * pitch * time + 0.02 * np.sin(2 * np.pi * 5.5 * time) * pitch / 5.5 + rng.uniform(0, 2 * np.pi)
-    wave = sum(np.sin(k * phase) / k for k in range(1, HARMONICS + 1) if k * pitch < SAMPLE_RATE / 2)
+    # In periods, with a vibrato of a third of a per cent.
+    phase = pitch * (time + 0.003 / (2 * np.pi * VIBRATO) * np.sin(2 * np.pi * VIBRATO * time)) + rng.uniform()
+    period = _period(min(HARMONICS, int(SAMPLE_RATE / 2 / pitch)))
+    wave = period[(phase * PERIOD).astype(np.int64) % PERIOD]
     sound[at : at + count] += level * wave * np.exp(-time / decay) * np.minimum(1.0, time / 0.005)
+
+
+@functools.cache
+def _period(harmonics: int) -> Sound:
+    """``PERIOD`` samples of one period of a tone whose harmonics fall as 1 / k."""
+    turn = 2 * np.pi * np.arange(PERIOD) / PERIOD
+    return np.sum([np.sin(k * turn) / k for k in range(1, harmonics + 1)], axis=0)
 
 
 def _drum(sound: Sound, at: int, rng: np.random.Generator) -> None:
