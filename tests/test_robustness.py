@@ -151,11 +151,12 @@ def test_without_other_words_it_is_said_and_without_speakers_refused(tmp_path):
 
 def test_thin_classes_are_left_out_of_the_covered_accuracy():
     matrix = np.array([[30, 10, 0], [0, 40, 0], [5, 0, 0]])
-    assert robust.scores(matrix) == {
+    assert robust.scores(matrix, "abc") == {
         "balanced_accuracy": pytest.approx((0.75 + 1 + 0) / 3),
         "covered_accuracy": pytest.approx((0.75 + 1) / 2),
+        "recall": {"a": 0.75, "b": 1.0, "c": 0.0},
     }
-    assert robust.scores(matrix // 5)["covered_accuracy"] is None
+    assert robust.scores(matrix // 5, "abc")["covered_accuracy"] is None
 
 
 def test_eval_shows_and_prints_it(speakers, monkeypatch):

@@ -117,12 +117,12 @@ class Robustness:
         return clean - degraded
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able: by condition and delta, balanced accuracy over all classes and over the well-covered, 0..1."""
+        """JSON-able: by condition and delta, what ``scores`` gives, 0..1."""
         return {
             "split": self.split,
             "clips": int(next(iter(self.matrices[CLEAN].values())).sum()),
             "conditions": {
-                name: {str(delta): scores(matrix) for delta, matrix in depths.items()}
+                name: {str(delta): scores(matrix, self.class_names) for delta, matrix in depths.items()}
                 for name, depths in self.matrices.items()
             },
             "skipped": self.skipped,
@@ -130,12 +130,14 @@ class Robustness:
         }
 
 
-def scores(matrix: metrics.Matrix) -> dict[str, float | None]:
-    """``balanced_accuracy`` over all classes, and ``covered_accuracy`` over those of ``THIN`` clips or more, if any."""
+def scores(matrix: metrics.Matrix, class_names: Sequence[str]) -> dict[str, Any]:
+    """``balanced_accuracy`` over all classes, ``covered_accuracy`` over those of ``THIN`` clips or more, if any, and
+    ``recall`` by class."""
     covered = bool((matrix.sum(axis=1) >= THIN).any())
     return {
         "balanced_accuracy": metrics.balanced_accuracy(matrix),
         "covered_accuracy": metrics.balanced_accuracy(matrix, THIN) if covered else None,
+        "recall": {name: score.recall for name, score in zip(class_names, metrics.class_scores(matrix), strict=True)},
     }
 
 

@@ -98,7 +98,9 @@ def measure_cell(
             **_work(cell, grid, network, model, delta),
             "host_us": None if isinstance(time, str) else time["us"][str(delta)],
             "instructions": None if isinstance(counted, str) else counted["window"][str(delta)],
-            "robustness": {name: scores(matrices[delta]) for name, matrices in degraded.matrices.items()},
+            "robustness": {
+                name: scores(matrices[delta], degraded.class_names) for name, matrices in degraded.matrices.items()
+            },
         }
     return {
         "title": cell.title,
@@ -120,11 +122,9 @@ def measure_cell(
 
 def _accuracy(degraded: Robustness, delta: int) -> dict[str, Any]:
     matrix = degraded.matrices[CLEAN][delta]
-    named = zip(degraded.class_names, metrics.class_scores(matrix), strict=True)
     return {
         "accuracy": metrics.accuracy(matrix),
-        **scores(matrix),
-        "recall": {name: score.recall for name, score in named},
+        **scores(matrix, degraded.class_names),
         "clips": {name: int(count) for name, count in zip(degraded.class_names, matrix.sum(axis=1), strict=True)},
     }
 
