@@ -132,7 +132,8 @@ class Robustness:
 
 def scores(matrix: metrics.Matrix, class_names: Sequence[str]) -> dict[str, Any]:
     """``balanced_accuracy`` over all classes, ``covered_accuracy`` over those of ``THIN`` clips or more, if any, and
-    ``recall`` by class."""
+    ``recall`` by class.
+    """
     covered = bool((matrix.sum(axis=1) >= THIN).any())
     return {
         "balanced_accuracy": metrics.balanced_accuracy(matrix),
