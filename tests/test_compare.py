@@ -1,6 +1,7 @@
 """kws compare: the grid file, resuming and skipping, and figures that agree with those of other commands."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,12 +115,15 @@ def test_hashes_follow_what_matters_and_nothing_else():
         ("bits = [32, 8]", "bits = [32, 32]", "names ds-cnn-float-seed0 twice"),
         ("bits = 1", 'bits = 1\nbinarizer = "dorefa-2"', "bifsmn of 1 bits has no binarizer 'dorefa-2'"),
         ("bits = 1", 'bits = 32\nbinarizer = "bnn"', "has no binarizer"),
-        ("channels = 64", "channels = 65", "65 channels: give a multiple of 64"),
+        ("channels = 64", "channels = 65", "channels = 65: give a multiple of 64"),
         ("channels = 64", "width = 64", "'width' is no axis of cells"),
         ("batch = 16", "size = 16", "'size' is no setting of a grid"),
         ("rate = 5e-4", "speed = 5e-4", "'speed' is no setting of a stage"),
         ("rate = 5e-4", "", "a stage of 'int8' lacks rate"),
-        ("epochs = 1\nrate = 5e-4", "epochs = 0\nrate = 5e-4", "0 epochs"),
+        ("epochs = 1\nrate = 5e-4", "epochs = 0\nrate = 5e-4", "epochs = 0: give a whole number, 1 or more"),
+        ("rate = 5e-4", 'rate = "fast"', "rate = 'fast' of a stage of 'int8'"),
+        ("bits = 1", 'bits = "one"', "bits = 'one': give a whole number"),
+        ("batch = 16", "batch = 0", "batch = 0: give"),
         ("[[schedule.int8]]", "[[schedule.int4]]", "'int4' is no kind of stage"),
         ("[[schedule.float]]", "[[schedule.int8]]", "has no schedule for float"),
         ('"gentle"', '"wild"', "'wild' is no augmentation"),
@@ -154,6 +158,25 @@ def test_what_is_done_needs_no_recordings_and_is_not_done_again(done):
     assert compare(read_grid(GRID), None, out, listener, plain, OPTIONS) == results
     assert all(is_done for _, is_done in listener.cells)
     assert before == {path: path.stat().st_mtime_ns for path in out.glob("*/*")}
+
+
+def test_what_was_left_out_is_measured_when_it_is_asked_for(done, corpus, tmp_path, monkeypatch):  # noqa: F811
+    from kws_training.compare import run
+
+    out, _, _ = done
+    grid = read_grid(GRID)
+    small = replace(grid, cells=grid.cells[:1])
+    copied = tmp_path / grid.folder(grid.cells[0])
+    shutil.copytree(out / copied.name, copied)
+    monkeypatch.setattr(run, "train_cell", lambda *_: pytest.fail("trained again"))
+    counted = []
+    monkeypatch.setattr(instructions, "peer", lambda graphs, is_int8, cache: counted.append(cache) or "not here.")
+    for _ in range(2):
+        compare(small, corpus, tmp_path, Listener(), plain, replace(OPTIONS, peers=tmp_path))
+    assert counted == [tmp_path]
+    # And nothing is thrown away by asking for less.
+    compare(small, None, tmp_path, Listener(), plain, Options(robustness=False))
+    assert len(counted) == 1
 
 
 def test_figures_are_those_of_the_other_commands(done, corpus):  # noqa: F811
@@ -201,8 +224,11 @@ def test_a_damaged_result_is_named(tmp_path):
 
 
 def test_without_recordings_what_is_left_cannot_be_done(tmp_path):
-    with pytest.raises(KwsError, match="ds-cnn-float-seed0 is not done; give --data"):
+    with pytest.raises(
+        KwsError, match="5 of 5 cells have no result; the first, ds-cnn-float-seed0: not done; give --data"
+    ):
         compare(read_grid(GRID), None, tmp_path, Listener(), plain, OPTIONS)
+    assert (tmp_path / "table.md").read_text() == "No cell is done yet.\n"
 
 
 def test_a_cell_that_fails_leaves_the_others(corpus, tmp_path, monkeypatch):  # noqa: F811
@@ -219,7 +245,9 @@ def test_a_cell_that_fails_leaves_the_others(corpus, tmp_path, monkeypatch):  # 
     monkeypatch.setattr(run, "collect", lambda grid, out: [])
     for cell in read_grid(GRID).plan():
         (tmp_path / read_grid(GRID).folder(cell)).mkdir()
-    with pytest.raises(KwsError, match=r"2 of 5 cells failed; the first, ds-cnn-float-seed0: the loss became nan"):
+    with pytest.raises(
+        KwsError, match=r"2 of 5 cells have no result; the first, ds-cnn-float-seed0: the loss became nan"
+    ):
         compare(read_grid(GRID), corpus, tmp_path, Listener(), plain, OPTIONS)
     assert [cell.title for cell in measured] == TITLES[2:]
 

@@ -158,7 +158,7 @@ def _grid(content: dict[str, Any]) -> Grid:
     preset = content.pop("preset", "bifsmn")
     if preset not in PRESETS:
         raise KwsError(f"'{preset}' is no preset; choose {' or '.join(PRESETS)}.")
-    batch = content.pop("batch", 128)
+    batch = _whole("batch", content.pop("batch", 128), 1)
     if content:
         raise KwsError(f"'{next(iter(content))}' is no setting of a grid.")
     return Grid(task_of_words(words) if words else TASKS[task], preset, batch, schedule, cells)
@@ -176,9 +176,19 @@ def _stage(kind: str, content: dict[str, Any]) -> StageSettings:
     lacking = [key for key in ("epochs", "rate", "decay") if key not in content]
     if lacking:
         raise KwsError(f"a stage of '{kind}' lacks {', '.join(lacking)}.")
-    if not isinstance(content["epochs"], int) or content["epochs"] < 1:
-        raise KwsError(f"a stage of '{kind}' has {content['epochs']} epochs; give at least 1.")
+    _whole("epochs", content["epochs"], 1)
+    for key, value in content.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise KwsError(f"{key} = {value!r} of a stage of '{kind}': give a number, 0 or more.")
     return StageSettings(kind, augmentation=AUGMENTATIONS[name], **content)
+
+
+def _whole(name: str, value: object, least: int, multiple: int = 1) -> int:
+    """``value`` if it is a whole number, ``least`` or more, and a multiple of ``multiple``; else a KwsError."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or value % multiple:
+        kind = f"a multiple of {multiple}" if multiple > 1 else f"a whole number, {least} or more"
+        raise KwsError(f"{name} = {value!r}: give {kind}.")
+    return value
 
 
 AXES = ("network", "bits", "binarizer", "channels", "blocks", "seed")
@@ -197,7 +207,8 @@ def _cells(entry: dict[str, Any]) -> Iterator[Cell]:
 
 
 def _cell(values: dict[str, Any]) -> Cell:
-    network, bits, seed = values["network"], values.get("bits", FLOAT_BITS), values.get("seed", 0)
+    network = values["network"]
+    bits, seed = _whole("bits", values.get("bits", FLOAT_BITS), 1), _whole("seed", values.get("seed", 0), 0)
     if network != OWN:
         if network not in NETWORKS:
             raise KwsError(f"'{network}' is no network; choose {', '.join((OWN, *NETWORKS))}.")
@@ -207,11 +218,8 @@ def _cell(values: dict[str, Any]) -> Cell:
         if bits not in (FLOAT_BITS, INT8_BITS):
             raise KwsError(f"{network} has no form of {bits} bits; choose {FLOAT_BITS} or {INT8_BITS}.")
         return Cell(network, bits, seed=seed)
-    channels, blocks = values.get("channels", 128), values.get("blocks", 8)
-    if channels < 64 or channels % 64:
-        raise KwsError(f"{channels} channels: give a multiple of 64.")
-    if blocks < 1:
-        raise KwsError(f"{blocks} blocks: give at least 1.")
+    channels = _whole("channels", values.get("channels", 128), 64, 64)
+    blocks = _whole("blocks", values.get("blocks", 8), 1)
     return Cell(network, bits, _binarizer(bits, values.get("binarizer")), channels, blocks, seed)
 
 

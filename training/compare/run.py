@@ -36,6 +36,15 @@ class Options:
     seconds: float = 2.0
     peers: Path | None = None
 
+    @property
+    def asked(self) -> dict[str, bool]:
+        """What is measured of all that may be left out; kept with a result."""
+        return {"robustness": self.robustness, "peers": self.peers is not None}
+
+    def satisfied_by(self, result: dict[str, Any] | None) -> bool:
+        """Whether a result holds all that is asked for."""
+        return result is not None and all(result["asked"][what] for what, is_wanted in self.asked.items() if is_wanted)
+
 
 class Reporter(Watcher):
     """What a grid tells beside what its runs tell."""
@@ -58,7 +67,7 @@ def read_result(folder: Path, digest: str) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return content if content["hash"] == digest else None
+        return content if content["hash"] == digest and content["asked"] else None
     except (ValueError, KeyError, TypeError) as error:
         raise KwsError(f"{path}: not a result of kws compare; delete it to measure again.") from error
 
@@ -80,7 +89,7 @@ def compare(
         The results, in the grid's order.
 
     Raises:
-        KwsError: recordings are needed and not given, or cells failed; what is done is kept.
+        KwsError: cells failed, or recordings are needed and not given; what is done is kept and put together.
     """
     corpus: Corpus | None = None
     clips: TrainingData | None = None
@@ -88,12 +97,13 @@ def compare(
     plan = grid.plan()
     for number, cell in enumerate(plan, 1):
         folder, twin = out / grid.folder(cell), out / grid.folder(cell.float_twin)
-        is_done = read_result(folder, grid.digest(cell)) is not None
+        is_done = options.satisfied_by(read_result(folder, grid.digest(cell)))
         reporter.cell(cell, number, len(plan), is_done)
         if is_done:
             continue
         if data is None:
-            raise KwsError(f"{cell.title} is not done; give --data, the recordings to train on.")
+            failed[cell.title] = "not done; give --data, the recordings to train on."
+            continue
         if cell.float_twin.title in failed:
             failed[cell.title] = f"needs {cell.float_twin.title}, which failed."
             continue
@@ -124,12 +134,12 @@ def compare(
             failed[cell.title] = str(error)
             reporter.warn(f"{cell.title}: {error}")
             continue
-        write_atomically(folder / RESULT, _json(result))
+        write_atomically(folder / RESULT, _json({**result, "asked": options.asked}))
         collect(grid, out)
     results = collect(grid, out)
     if failed:
         name, reason = next(iter(failed.items()))
-        raise KwsError(f"{len(failed)} of {len(plan)} cells failed; the first, {name}: {reason}")
+        raise KwsError(f"{len(failed)} of {len(plan)} cells have no result; the first, {name}: {reason}")
     return results
 
 
