@@ -16,6 +16,7 @@ from kws.data.tasks import Task
 from kws.errors import KwsError
 from kws.evaluate import metrics
 from kws.evaluate.run import evaluate
+from kws.features import PRESETS
 from kws.model import load
 from kws.model.info import bytes_by_part, macs
 from kws_training.compare import instructions, plots, table
@@ -170,7 +171,9 @@ def test_what_was_left_out_is_measured_when_it_is_asked_for(done, corpus, tmp_pa
     shutil.copytree(out / copied.name, copied)
     monkeypatch.setattr(run, "train_cell", lambda *_: pytest.fail("trained again"))
     counted = []
-    monkeypatch.setattr(instructions, "peer", lambda graphs, is_int8, cache: counted.append(cache) or "not here.")
+    monkeypatch.setattr(
+        instructions, "peer", lambda graphs, script, preset, cache: counted.append(cache) or "not here."
+    )
     for _ in range(2):
         compare(small, corpus, tmp_path, Listener(), plain, replace(OPTIONS, peers=tmp_path))
     assert counted == [tmp_path]
@@ -290,8 +293,8 @@ def test_a_tool_that_is_not_there_is_said(monkeypatch, tmp_path):
     monkeypatch.undo()
     monkeypatch.setattr(instructions, "TOOLS", tmp_path)
     assert "tools/emulated/count.py is not here" in instructions.engine(tmp_path / "m.kws")
-    assert "--peers DIR" in instructions.peer([b""], False, None)
-    assert instructions.peer("why not.", False, None) == "why not."
+    assert "--peers DIR" in instructions.peer([b""], None, PRESETS["bifsmn"], None)
+    assert instructions.peer("why not.", None, PRESETS["bifsmn"], None) == "why not."
 
 
 def test_the_command_shows_help_and_one_sentence(tmp_path):

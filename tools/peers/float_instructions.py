@@ -114,7 +114,7 @@ def measure(library: Library, name: str, system: sysroot.Sysroot, shape: Shape, 
     site = system.install(name, library.wheels, library.dependencies)
     path = system.cache / f"{name}-{layout}-{shape.blocks}{library.suffix}"
     library.write(system, site, shape, layout, path)
-    more = (shape.n_mels, shape.frames) if name == "ncnn" else ()
+    more = (1, shape.n_mels, shape.frames) if name == "ncnn" else ()
     return {"layout": layout, **count(library, system, site, path, more)}
 
 

@@ -63,6 +63,32 @@ def to_onnx(network: nn.Module, preset: Preset) -> bytes:
     return file.getvalue()
 
 
+class _Rest(nn.Module):
+    """All of a rival but the normalisation of its input, which ncnn's translation of it trips over."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network.classifier(self.network.embed(x))
+
+
+def to_torchscript(network: nn.Module, preset: Preset) -> bytes:
+    """The same as TorchScript, from a normalised map [1, 1, n_mels, frames]."""
+    stage, file = network.stage, io.BytesIO()
+    network.set_stage("float")
+    try:
+        with warnings.catch_warnings():
+            # pnnx, which reads it, takes nothing newer.
+            warnings.simplefilter("ignore")
+            traced = torch.jit.trace(_Rest(network).eval(), torch.zeros(1, 1, preset.n_mels, preset.frames))
+            torch.jit.save(traced, file)
+    finally:
+        network.set_stage(stage)
+    return file.getvalue()
+
+
 def graphs(cell: Cell, grid: Grid, network: Any) -> list[bytes] | str:
     """The cell's topology in float as ONNX, in the ways that may suit an engine; or why there is none.
 

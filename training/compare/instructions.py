@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import kws
-from kws.bench import peers
+from kws.features import Preset
 
 TOOLS = Path(kws.__file__).resolve().parents[1] / "tools"
 
@@ -33,25 +33,38 @@ def engine(model: Path) -> dict[str, Any] | str:
     }
 
 
-def peer(graphs: list[bytes] | str, is_int8: bool, cache: Path | None) -> dict[str, Any] | str:
-    """Of ONNX Runtime with the best of the graphs; or why not. ``cache``: where it lies, or is downloaded to."""
+def peer(graphs: list[bytes] | str, script: bytes | None, preset: Preset, cache: Path | None) -> dict[str, Any] | str:
+    """Of the leanest of what runs it, ONNX Runtime or ncnn; or why not.
+
+    Args:
+        graphs: ONNX, or why there is none.
+        script: the same network as TorchScript, for ncnn; None leaves ncnn out.
+        preset: features.
+        cache: folder of the libraries, or to download them to.
+    """
     if isinstance(graphs, str):
         return graphs
     if cache is None:
-        return "not counted: that downloads an AArch64 Python and ONNX Runtime; --peers DIR allows it."
+        return "not counted: that downloads an AArch64 Python and libraries; --peers DIR allows it."
     with tempfile.TemporaryDirectory(prefix="kws-compare-") as folder:
-        files = []
-        for index, graph in enumerate(graphs):
-            files.append(Path(folder) / f"{index}.onnx")
-            try:
-                files[-1].write_bytes(peers.to_int8(graph) if is_int8 else graph)
-            except peers.Missing as missing:
-                return str(missing)
-        found = _run("peers/onnx_instructions.py", "--cache", cache, *files)
+        files = [Path(folder) / f"graph{index}.onnx" for index in range(len(graphs))]
+        for file, graph in zip(files, graphs, strict=True):
+            file.write_bytes(graph)
+        if script is not None:
+            files.append(Path(folder) / "network.pt")
+            files[-1].write_bytes(script)
+        shape = f"{preset.n_mels}x{preset.frames}"
+        found = _run("peers/graph_instructions.py", "--cache", cache, "--map", shape, *files)
     if isinstance(found, str):
         return found
-    least = min(one["instructions"] for one in found["files"])
-    return {"window": {"1": least}, "by": found["version"], "emulator": found["emulator"]}
+    least = min(found["files"], key=lambda one: one["instructions"])
+    counts = {one["version"]: one["instructions"] for one in found["files"]}
+    return {
+        "window": {"1": least["instructions"]},
+        "by": least["version"],
+        "all": counts,
+        "emulator": found["emulator"],
+    }
 
 
 def _run(tool: str, *arguments: object) -> dict[str, Any] | str:
