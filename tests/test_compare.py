@@ -1,5 +1,6 @@
 """kws compare: the grid file, resuming and skipping, and figures that agree with those of other commands."""
 
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -19,10 +20,12 @@ from kws.evaluate.run import evaluate
 from kws.features import PRESETS
 from kws.model import load
 from kws.model.info import bytes_by_part, macs
-from kws_training.compare import instructions, plots, table
+from kws_training.compare import host, instructions, plots, table
 from kws_training.compare.cell import settings
 from kws_training.compare.grid import Cell, read_grid
 from kws_training.compare.run import RESULT, Options, Reporter, compare
+from kws_training.rivals import RivalTopology
+from kws_training.rivals import build as build_rival
 
 GRID = Path(__file__).with_name("tiny_grid.toml")
 SHORT = Path(__file__).parents[1] / "tools/grids/short.toml"
@@ -295,6 +298,27 @@ def test_a_tool_that_is_not_there_is_said(monkeypatch, tmp_path):
     assert "tools/emulated/count.py is not here" in instructions.engine(tmp_path / "m.kws")
     assert "--peers DIR" in instructions.peer([b""], None, PRESETS["bifsmn"], None)
     assert instructions.peer("why not.", None, PRESETS["bifsmn"], None) == "why not."
+
+
+@pytest.mark.parametrize("name", ["ds-cnn", "bc-resnet-1"])
+def test_what_others_time_and_count_is_the_network(name):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    torch.manual_seed(0)
+    network, preset = build_rival(RivalTopology(name)), PRESETS["bifsmn"]
+    features = -40 + 20 * torch.randn(4, preset.n_mels, preset.frames)
+    network(features)  # statistics of the norms
+    network.set_stage("int8")
+    network.eval()
+    graph, script = host.to_onnx(network, preset), host.to_torchscript(network, preset)
+    assert network.stage == "int8"
+    network.set_stage("float")
+    with torch.no_grad():
+        expected = network(features[:1])[1][0].numpy()
+        normalised = ((features[:1] - preset.offset) * preset.scale).unsqueeze(1)
+        assert np.allclose(torch.jit.load(io.BytesIO(script))(normalised).numpy(), expected, atol=1e-4)
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    assert np.allclose(session.run(["logits"], {"features": features[:1].numpy()})[0], expected, atol=1e-4)
 
 
 def test_the_command_shows_help_and_one_sentence(tmp_path):

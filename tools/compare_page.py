@@ -1,4 +1,4 @@
-"""Writes docs/compare.md from the results of `kws compare` and `kws eval --robustness`; nothing is measured here.
+"""Writes docs/compare.md from the results of `kws compare` and `kws eval --robustness`; nothing is trained here.
 
 python tools/compare_page.py                                # from docs/compare/*.json
 python tools/compare_page.py --results runs/short           # first takes over a folder that kws compare wrote
@@ -13,9 +13,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from kws.features import PRESETS
 from kws_training.compare import table
 from kws_training.compare.plots import PLOTS
 from kws_training.compare.run import RESULTS
+from kws_training.rivals import NETWORKS, RivalTopology, build
+from kws_training.rivals.counting import deployed_bytes, macs, parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, FIGURES = ROOT / "docs/compare.md", ROOT / "docs/compare"
@@ -65,7 +68,19 @@ def page() -> str:
     parts.append(TEXT["robustness"])
     if SHIPPED.is_file():
         parts.append(shipped(json.loads(SHIPPED.read_text(encoding="utf-8"))))
-    return "\n\n".join([*parts, TEXT["method"]]) + "\n"
+    return "\n\n".join([*parts, TEXT["rivals"], rivals(), TEXT["method"]]) + "\n"
+
+
+def rivals() -> str:
+    """What each rival needs for this project's map, computed from its layers."""
+    rows = []
+    for name in NETWORKS:
+        topology = RivalTopology(name)
+        network, preset = build(topology), PRESETS[topology.preset]
+        work = macs(network, preset.n_mels, preset.frames)
+        sizes = [deployed_bytes(network, stage)["total"] for stage in ("float", "int8")]
+        rows.append([name, parameters(network), work, *sizes])
+    return table.table(["network", "parameters", "MACs", "bytes, float32", "bytes, int8"], rows)
 
 
 TEXT = {
@@ -98,6 +113,11 @@ as the direct sound, named by the time it takes to fall by 60 dB. Speed changes 
 peaks off at so many decibels below the highest; level lowers or raises the whole clip, and the converter cuts what is
 too high.
 """,
+    "rivals": """
+## The rivals in numbers
+
+Twelve classes, the 32 x 32 map, nothing trained: parameters as papers count them, work, and what a deployment holds.
+""",
     "method": """
 ## Method
 
@@ -122,11 +142,15 @@ smoothing, AdamW and second task. Their papers train longer, BC-ResNet 200 epoch
 **int8** is quantization-aware training from the float weights: symmetric weights with a step an output channel, maps
 of 8 bits with running ranges, batch norms folded into multiplier and bias. It is emulated in float32; bytes are
 computed as a deployment would have them: a byte a weight, an int32 bias and a 32-bit multiplier an output channel.
-BC-ResNet's sub-spectral norms want four of each a channel, which is more than half of what BC-ResNet-1 needs in int8.
+BC-ResNet's sub-spectral norms want four of each a channel: biases and multipliers are more than half of what
+BC-ResNet-1 needs in int8.
 
-**Time and instructions** of BiFSMN below float are the C engine's; of the others ONNX Runtime's, on the host and,
-under emulation, on AArch64. ONNX Runtime is not the leanest library: for BiFSMN's own topology in float32 it retires
-1.6 to 1.7 times what XNNPACK does ([costs](performance.md)). Read a ratio against a rival with that in mind.
+**Time and instructions** of BiFSMN below float are the C engine's. A rival's time is ONNX Runtime's, and its
+instructions the fewer of ONNX Runtime's and ncnn's, in float32 (`tools/peers/graph_instructions.py`), for ncnn
+without what normalises the input. For BiFSMN's own topology in float32 a third library, XNNPACK, retires an eighth
+less than ncnn ([costs](performance.md)): read a ratio with that in mind. There is no count for int8: ONNX Runtime's
+quantization leaves so much of these networks unfused that its int8 retires more than its float32 of BC-ResNet-1,
+which says nothing of int8.
 """,
 }
 TEXT = {name: text.strip() for name, text in TEXT.items()}
