@@ -204,6 +204,13 @@ def test_figures_are_those_of_the_other_commands(done, corpus):  # noqa: F811
         assert depth["robustness"]["clean"]["balanced_accuracy"] == depth["balanced_accuracy"]
     assert binary["bytes"]["total"] == sum(bytes_by_part(model).values())
     assert binary["missing"] == {"instructions": "not in this test."}
+    # 5x5 convolutions to 16 and 32 channels, 256 inputs to 64, two blocks of 64 to 128; 4 classes of 8 steps.
+    inner, outer = 12800 + 256 * 64 + 2 * (5 * 64 + 2 * 64 * 128), 400 + 4 * 8 * 64
+    assert results[2]["bytes"]["weights"] == 4 * (inner + outer)
+    assert results[4]["bytes"]["weights"] == inner // 4 + outer
+    # Norms behind conv1, conv2 and linear, and in each block behind 64, 128 and 64 channels; a bias a class.
+    assert results[2]["bytes"]["biases"] == 4 * (16 + 32 + 64 + 2 * 256 + 4)
+    assert results[4]["bytes"]["biases"] == 4 * (16 + 32 + 64 + 3 * 256 + 2 * 4)
     # Of the float teacher and the rivals, what training saw at its end.
     for number, weights in ((0, "1"), (1, "1"), (2, "1"), (4, "2")):
         record = json.loads((out / grid.folder(grid.plan()[number]) / "record.json").read_text())

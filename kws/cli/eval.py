@@ -32,7 +32,7 @@ def evaluate(
     robustness: Annotated[
         bool,
         typer.Option(
-            "--robustness", help="Also with noise, reverberation, other speeds and levels; 22 times the work."
+            "--robustness", help="Also with noise, reverberation, other speeds and levels; 18 times the work."
         ),
     ] = False,
 ) -> None:
