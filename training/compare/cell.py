@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kws.model import RUN_MODEL
 from kws_training import checkpoint
 from kws_training.compare.grid import FLOAT_BITS, Cell, Grid
 from kws_training.config import Settings
@@ -15,7 +14,7 @@ from kws_training.loop import Run, Watcher
 from kws_training.networks import BiFSMN, Topology
 from kws_training.quantizers import DEFAULT, find
 from kws_training.rivals import RivalTopology
-from kws_training.rivals.loop import RivalRun
+from kws_training.rivals.loop import RivalRun, load_rival
 from kws_training.rivals.settings import RivalSettings
 from kws_training.run import load_teacher, train_on
 
@@ -76,13 +75,11 @@ def train_cell(cell: Cell, grid: Grid, data: TrainingData, folder: Path, twin: P
 
 def load_network(cell: Cell, grid: Grid, folder: Path) -> Any:
     """The trained network in torch, in the arithmetic that it was trained for, ready to classify."""
-    content = checkpoint.load(folder / weights_file(cell))
+    path = folder / weights_file(cell)
     if not cell.is_own:
-        from kws_training.rivals.loop import load_rival
-
-        return load_rival(folder / weights_file(cell))
+        return load_rival(path)
     network = BiFSMN(topology(cell, grid))
-    network.load_state_dict(content["network"])
+    network.load_state_dict(checkpoint.load(path)["network"])
     network.set_stage("float" if cell.bits == FLOAT_BITS else "binary")
     network.eval()
     return network
@@ -91,6 +88,3 @@ def load_network(cell: Cell, grid: Grid, folder: Path) -> Any:
 def has_model(cell: Cell) -> bool:
     """Whether the engine runs it: then ``model.kws`` is what is measured."""
     return cell.is_own and cell.bits != FLOAT_BITS and find(cell.binarizer).maps_to_engine
-
-
-__all__ = ["RUN_MODEL", "has_model", "load_network", "settings", "topology", "train_cell", "weights_file"]

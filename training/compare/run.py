@@ -12,8 +12,9 @@ from kws.data.tasks import Corpus, scan
 from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.files import write_atomically
+from kws.model import RUN_MODEL
 from kws_training.compare import plots, table
-from kws_training.compare.cell import settings, train_cell
+from kws_training.compare.cell import has_model, settings, train_cell, weights_file
 from kws_training.compare.grid import Cell, Grid
 from kws_training.compare.measure import measure_cell
 from kws_training.dataset import Progress, TrainingData
@@ -145,9 +146,6 @@ def compare(
 
 def is_trained(folder: Path, cell: Cell, grid: Grid) -> bool:
     """Whether every stage's last epoch is in the folder's record, and what training leaves at its end is there."""
-    from kws.model import RUN_MODEL
-    from kws_training.compare.cell import has_model, weights_file
-
     left = [weights_file(cell), *([RUN_MODEL] if has_model(cell) else [])]
     if not all((folder / name).is_file() for name in left):
         return False

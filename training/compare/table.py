@@ -47,7 +47,7 @@ def grouped(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row for each network and depth: its name, its depth and the results of all its seeds, in order."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for result in results:
-        name = result["title"].rpartition("-seed")[0]
+        name = _name(result)
         for delta, depth in result["depths"].items():
             row = rows.setdefault((name, delta), {"name": name, "delta": delta, "seeds": []})
             row["seeds"].append((result, depth))
@@ -100,24 +100,39 @@ def overview(rows: list[dict[str, Any]]) -> str:
         f"babble {NOISY} dB, points",
         f"music {NOISY} dB, points",
     ]
-    by = sorted({f"{r['title'].rpartition('-seed')[0]}: {r['host']['by']}" for r in _results(rows) if r["host"]})
-    counted = sorted({r["counted"]["by"] for r in _results(rows) if r["counted"]})
-    emulators = sorted({r["counted"]["emulator"] for r in _results(rows) if r["counted"]})
-    notes = ["Time and instructions are of one window, features given; instructions are counted under emulation"]
-    notes[0] += f" ({', '.join(emulators)}), no cycles: by {', '.join(counted)}." if counted else "."
-    if by:
-        notes.append(
-            f"Host: {_results(rows)[0]['host']['processor'] if _results(rows)[0]['host'] else ''}; "
-            + "; ".join(by)
-            + "."
-        )
+    notes = _notes(_results(rows))
+    return table(head, body) + "\n\n" + "\n".join(f"- {note}" for note in notes)
+
+
+def _notes(results: list[dict[str, Any]]) -> list[str]:
+    """What stands behind the columns of ``overview``, and why a cell of it is empty."""
+    notes = ["Time and instructions are of one window, features given."]
+    for processor, makers in _by(results, "host", "processor").items():
+        notes.append(f"Time on {processor}: {'; '.join(makers)}.")
+    for emulator, makers in _by(results, "counted", "emulator").items():
+        notes.append(f"Instructions are counted under emulation ({emulator}) and are no cycles: {'; '.join(makers)}.")
     kinds: dict[str, list[str]] = {}
-    for result in _results(rows):
-        kinds.setdefault(result["bytes"]["is"], []).append(result["title"].rpartition("-seed")[0])
-        for what, why in result["missing"].items():
-            notes.append(f"{result['title']}, no {what}: {why}")
+    for result in results:
+        kinds.setdefault(result["bytes"]["is"], []).append(_name(result))
+        notes += [f"{_name(result)}, no figure of {what}: {why}" for what, why in result["missing"].items()]
     notes += [f"Bytes, {what}: {', '.join(dict.fromkeys(names))}." for what, names in kinds.items()]
-    return table(head, body) + "\n\n" + "\n".join(f"- {note}" for note in dict.fromkeys(notes))
+    return list(dict.fromkeys(notes))
+
+
+def _by(results: list[dict[str, Any]], key: str, place: str) -> dict[str, list[str]]:
+    """By where it was measured: which network was run by what."""
+    found: dict[str, list[str]] = {}
+    for result in results:
+        if result[key]:
+            makers = found.setdefault(result[key][place], [])
+            maker = f"{_name(result)} by {result[key]['by']}"
+            if maker not in makers:
+                makers.append(maker)
+    return found
+
+
+def _name(result: dict[str, Any]) -> str:
+    return result["title"].rpartition("-seed")[0]
 
 
 def _results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
