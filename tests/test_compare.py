@@ -24,7 +24,7 @@ from kws_training.compare import host, instructions, plots, table
 from kws_training.compare.cell import settings
 from kws_training.compare.grid import Cell, read_grid
 from kws_training.compare.run import RESULT, Options, Reporter, compare
-from kws_training.rivals import RivalTopology
+from kws_training.rivals import NETWORKS, RivalTopology
 from kws_training.rivals import build as build_rival
 
 GRID = Path(__file__).with_name("tiny_grid.toml")
@@ -97,6 +97,14 @@ def test_the_short_grid_is_one_and_treats_all_alike():
         if cell.bits == 32
     ]
     assert len(float_stages) == 3 and all(stages == float_stages[0] for stages in float_stages)
+
+
+def test_the_large_grid_shares_the_small_ones_cells_and_has_every_rival():
+    large, small = read_grid(SHORT.with_name("all.toml")), read_grid(SHORT)
+    assert {small.digest(cell) for cell in small.plan()} < {large.digest(cell) for cell in large.plan()}
+    for cell in large.plan():
+        settings(cell, large)
+    assert set(NETWORKS) == {cell.network for cell in large.cells if not cell.is_own}
 
 
 def test_hashes_follow_what_matters_and_nothing_else():

@@ -24,7 +24,7 @@ def front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def draw(results: list[dict[str, Any]], folder: Path) -> list[Path]:
-    """Writes those of ``PLOTS`` that have a point into ``folder``; returns their paths."""
+    """Writes those of ``PLOTS`` that have two points to compare into ``folder``; returns their paths."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -38,7 +38,7 @@ def draw(results: list[dict[str, Any]], folder: Path) -> list[Path]:
             if cost and accuracy is not None:
                 points.append((row, float(cost), 100 * accuracy))
         path = folder / name
-        if not points:
+        if len(points) < 2:
             path.unlink(missing_ok=True)
             continue
         # Figure without pyplot: no display, no global state.
