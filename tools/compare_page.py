@@ -98,7 +98,7 @@ result files by `python tools/compare_page.py`; to make the files:
 
 It is short: it ranks networks after a few epochs on two cores and shows what none of them can reach. All are compared
 on validation, which is also what recipes were chosen on. Where a cell of the grid is missing below, it was not
-trained yet.
+trained yet. Seconds of training were taken on a machine that did much else besides.
 """,
     "robustness": """
 ## The shipped model, degraded
