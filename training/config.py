@@ -15,7 +15,7 @@ class StageSettings:
     """One stage of training.
 
     Attributes:
-        name: "teacher", "activations" or "binary".
+        name: "teacher", "activations" or "binary"; "float" or "int8" of a rival (``kws_training.rivals``).
         epochs: passes over the training set.
         rate: peak learning rate of AdamW.
         decay: weight decay.
@@ -34,6 +34,12 @@ class StageSettings:
     unknown: float = 0.2
     identity: float = 0.0
     smoothing: float = 0.0
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> StageSettings:
+        """What ``dataclasses.asdict`` made, also after a trip through JSON. Raises TypeError where it is another's."""
+        ranges = {k: tuple(v) if isinstance(v, list) else v for k, v in content["augmentation"].items()}
+        return cls(**{**content, "augmentation": Augmentation(**ranges)})
 
 
 @dataclass(frozen=True)
@@ -97,10 +103,7 @@ class Settings:
         surrogates = topology.pop("activation", "polynomial"), topology.pop("weight", "clipped")
         if surrogates != ("polynomial", "clipped"):
             raise KeyError("surrogates " + " and ".join(surrogates))
-        stages = []
-        for stage in content.pop("stages"):
-            ranges = {k: tuple(v) if isinstance(v, list) else v for k, v in stage["augmentation"].items()}
-            stages.append(StageSettings(**{**stage, "augmentation": Augmentation(**ranges)}))
+        stages = [StageSettings.from_dict(stage) for stage in content.pop("stages")]
         content["words"] = tuple(content["words"])
         content["depth_weights"] = tuple(content["depth_weights"])
         return cls(topology=Topology(**topology), stages=tuple(stages), **content)

@@ -27,6 +27,8 @@ from kws_training.distillation import answer_loss, hidden_loss
 from kws_training.networks import BiFSMN
 
 TEACHER_DELTAS = (1,)
+ARITHMETIC = {"teacher": "float"}
+"""What a stage's network computes in, where that is not the stage's name."""
 
 
 class Watcher:
@@ -103,7 +105,7 @@ class Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.file = folder / "checkpoint.pt"
         torch.manual_seed(settings.seed)
-        self.network = BiFSMN(settings.topology).to(self.device)
+        self.network = self._build().to(self.device)
         # The second task's layer: it serves a teacher's training and is then thrown away.
         self.identify = nn.Linear(self.network.classifier.in_features, max(1, data.identity_count)).to(self.device)
         self.teacher_state = teacher
@@ -116,8 +118,11 @@ class Run:
             raise KwsError(f"{folder}: holds a run already; add --resume to go on with it, or choose another --out.")
         folder.mkdir(parents=True, exist_ok=True)
 
+    def _build(self) -> Any:
+        return BiFSMN(self.settings.topology)
+
     def _restore(self, state: dict[str, Any]) -> None:
-        if Settings.from_dict(json.loads(state["settings"])) != self.settings:
+        if type(self.settings).from_dict(json.loads(state["settings"])) != self.settings:
             raise KwsError(
                 f"{self.file}: made with other settings; resume with the same ones, or choose another --out."
             )
@@ -166,7 +171,10 @@ class Run:
         write_atomically(self.folder / "record.json", (json.dumps(record, indent=1) + "\n").encode())
 
     def train(self) -> BiFSMN:
-        """Runs every stage that is not done and returns the student in its last stage's arithmetic."""
+        """Runs every stage that is not done and returns the student in its last stage's arithmetic.
+
+        Where all stages are a teacher's, that is the teacher, and ``teacher.pt`` all that is left of it.
+        """
         stages = self.settings.stages
         if self.stage_index == 0 and self.next_epoch == 0 and self.teacher_state is not None:
             self._adopt_teacher()
@@ -174,16 +182,21 @@ class Run:
         while self.stage_index < len(stages):
             self._train_stage(stages[self.stage_index])
             self.stage_index += 1
-            if stages[self.stage_index - 1].name == "teacher" and stages[self.stage_index].name != "teacher":
+            is_last = self.stage_index == len(stages)
+            if stages[self.stage_index - 1].name == "teacher" and (
+                is_last or stages[self.stage_index].name != "teacher"
+            ):
                 self.teacher_state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
                 checkpoint.save(self.folder / "teacher.pt", self._portable(self.teacher_state))
                 self._adopt_teacher()
-            elif self.stage_index < len(stages) and stages[self.stage_index].name != stages[self.stage_index - 1].name:
+            elif not is_last and stages[self.stage_index].name != stages[self.stage_index - 1].name:
                 self.network.start_weights()
             self.next_epoch, self.optimizer_state = 0, None
             self._save(None)
-        self.network.set_stage(stages[-1].name)
+        self.network.set_stage(ARITHMETIC.get(stages[-1].name, stages[-1].name))
         self.network.eval()
+        if stages[-1].name == "teacher":
+            return self.network
         checkpoint.save(self.folder / "student.pt", self._portable(self.network.state_dict()))
         return self.network
 
@@ -218,13 +231,17 @@ class Run:
         teacher.eval().requires_grad_(False)
         return teacher
 
+    def _begin(self, stage: StageSettings) -> tuple[tuple[int, ...], BiFSMN | None]:
+        """The depths that ``stage`` trains, and who it learns from beside the labels."""
+        if stage.name == "teacher":
+            return TEACHER_DELTAS, None
+        return self.settings.topology.deltas, self._teacher()
+
     def _train_stage(self, stage: StageSettings) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        is_teacher = stage.name == "teacher"
-        deltas = TEACHER_DELTAS if is_teacher else self.settings.topology.deltas
-        teacher = None if is_teacher else self._teacher()
-        self.network.set_stage("float" if is_teacher else stage.name)
+        deltas, teacher = self._begin(stage)
+        self.network.set_stage(ARITHMETIC.get(stage.name, stage.name))
         optimizer = self._optimizer(stage)
         if self.optimizer_state is not None:
             optimizer.load_state_dict(self.optimizer_state)

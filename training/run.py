@@ -120,6 +120,20 @@ def train(
     data = TrainingData(scan(data_folder), task, preset, settings.seed, settings.temper, progress)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
+    return train_on(data, out, settings, watcher, resume, teacher_state, task.name, threshold)
+
+
+def train_on(
+    data: TrainingData,
+    out: Path,
+    settings: Settings,
+    watcher: Watcher,
+    resume: bool = False,
+    teacher_state: dict[str, torch.Tensor] | None = None,
+    name: str = "",
+    threshold: float = 0.5,
+) -> FoldedModel | None:
+    """As ``train``, on clips that are in memory and from the weights of a teacher, if any; ``name``: of the model."""
     obstacle = find(settings.topology.binarizer).obstacle
     if obstacle:
         watcher.warn(f"'{settings.topology.binarizer}' trains but exports no model: {obstacle}, the engine's have one.")
@@ -142,6 +156,6 @@ def train(
             "balanced_accuracy": {delta: round(figure["balanced_accuracy"], 4) for delta, figure in figures.items()},
         },
     }
-    model = to_model(network, settings, task.name, threshold, checkpoint.digest(out / "student.pt"), provenance)
+    model = to_model(network, settings, name or out.name, threshold, checkpoint.digest(out / "student.pt"), provenance)
     save(model, out / RUN_MODEL)
     return model

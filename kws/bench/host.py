@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -106,13 +106,17 @@ class Bench:
         }
 
 
-def bench(model: FoldedModel, seconds: float) -> Bench:
+def bench(
+    model: FoldedModel, seconds: float, others: Mapping[str, Callable[[Shape], peers.Peer]] | None = None
+) -> Bench:
     """Measures.
 
     Args:
         model: to run; the peers run its topology with random weights.
         seconds: to spend on measuring, about.
+        others: peers by name; ``peers.PEERS`` if None.
     """
+    others = peers.PEERS if others is None else others
     result = Bench(
         model.name,
         {depth.delta: len(depth.passes) for depth in model.depths},
@@ -129,7 +133,7 @@ def bench(model: FoldedModel, seconds: float) -> Bench:
         shape = Shape(
             model.preset.n_mels, model.preset.frames, model.channels, model.hidden, passes, len(model.class_names)
         )
-        for peer, load in peers.PEERS.items():
+        for peer, load in others.items():
             try:
                 found = load(shape)
             except peers.Missing as missing:

@@ -36,6 +36,12 @@ def evaluate(
     depth: Annotated[str, typer.Option(help="1, 2, 4 or all.")] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     plots: Annotated[Path | None, typer.Option(help="Folder for confusion matrices, or the curve, as PNG.")] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness", help="Also with noise, reverberation, other speeds and levels; 18 times the work."
+        ),
+    ] = False,
     stream: Annotated[bool, typer.Option("--stream", help="Measure the listener on long streams.")] = False,
     minutes: Annotated[float, typer.Option(min=0.1, help="--stream: length of the stream mixed from --data.")] = 60.0,
     snr: Annotated[
@@ -78,7 +84,7 @@ def evaluate(
     if not stream:
         if data is None:
             raise KwsError("Nothing to evaluate on: give --data DIR, or --stream and a recording.")
-        return _evaluate_clips(folded, data, split, engine, deltas, seed, as_json, plots)
+        return _evaluate_clips(folded, data, split, engine, deltas, seed, robustness, as_json, plots)
     if deltas and deltas[0] not in folded.deltas:
         raise KwsError(f"--depth {depth} is not in the model; choose from {', '.join(map(str, folded.deltas))} or all.")
     aims = numbers(targets, "--targets")
@@ -93,6 +99,7 @@ def _evaluate_clips(
     engine: str,
     deltas: list[int] | None,
     seed: int,
+    robustness: bool,
     as_json: bool,
     plots: Path | None,
 ) -> None:
@@ -114,16 +121,36 @@ def _evaluate_clips(
             seed,
             progress=lambda done, total: progress.update(bar, completed=done, total=total),
         )
+        degraded = None
+        if robustness:
+            from kws.evaluate.robustness import robustness as run_degraded
+
+            bar = progress.add_task("clips, degraded", total=None)
+            degraded = run_degraded(
+                model,
+                data,
+                split,
+                engine,
+                deltas,
+                progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            )
     written = []
     if plots is not None:
         from kws.evaluate.plots import draw_confusions
 
         written = draw_confusions(evaluation, plots)
     if as_json:
-        print(json.dumps(to_json(evaluation), ensure_ascii=False))
+        found = to_json(evaluation)
+        if degraded is not None:
+            found["robustness"] = degraded.as_dict()
+        print(json.dumps(found, ensure_ascii=False))
         return
     console = Console(highlight=False)
     show(evaluation, console)
+    if degraded is not None:
+        from kws.evaluate.robustness import show as show_degraded
+
+        show_degraded(degraded, console)
     for path in written:
         console.print(f"{path} written", markup=False, soft_wrap=True)
 

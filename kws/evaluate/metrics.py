@@ -71,10 +71,10 @@ def accuracy(matrix: Matrix) -> float:
     return int(np.trace(matrix)) / total
 
 
-def balanced_accuracy(matrix: Matrix) -> float:
-    """The mean recall, 0..1, of the classes that have clips. Raises ValueError where there is no clip."""
+def balanced_accuracy(matrix: Matrix, least: int = 1) -> float:
+    """The mean recall, 0..1, of the classes that have ``least`` clips or more. Raises ValueError where none has."""
     counts = matrix.sum(axis=1)
-    present = counts > 0
+    present = counts >= least
     if not present.any():
         raise ValueError("no clip to take the accuracy of")
     return float(np.mean(np.diagonal(matrix)[present] / counts[present]))

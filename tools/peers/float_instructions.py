@@ -114,16 +114,22 @@ def measure(library: Library, name: str, system: sysroot.Sysroot, shape: Shape, 
     site = system.install(name, library.wheels, library.dependencies)
     path = system.cache / f"{name}-{layout}-{shape.blocks}{library.suffix}"
     library.write(system, site, shape, layout, path)
+    more = (1, shape.n_mels, shape.frames) if name == "ncnn" else ()
+    return {"layout": layout, **count(library, system, site, path, more)}
+
+
+def count(
+    library: Library, system: sysroot.Sysroot, site: Path, path: Path, more: tuple[int, ...] = ()
+) -> dict[str, Any]:
+    """What one inference of the model at ``path`` retires, JSON-able; ``more``: arguments of the library's program."""
     counts = []
     for times in (FEWER, MORE):
-        arguments = [path, times, *((shape.n_mels, shape.frames) if name == "ncnn" else ())]
-        counts.append(system.run(HERE / library.program, arguments, [site])[0])
+        counts.append(system.run(HERE / library.program, [path, times, *more], [site])[0])
     difference, inferences = counts[1] - counts[0], MORE - FEWER
     by_file = difference.by(difference.file_of)
     own = sum(count for file, count in by_file.items() if not file.startswith(INTERPRETER))
     classes = {kind: round(count / inferences) for kind, count in difference.by_class().most_common()}
     return {
-        "layout": layout,
         "instructions": round(own / inferences),
         "vector_multiply_adds": classes.get("vector multiply-add", 0),
         "classes": classes,

@@ -5,7 +5,7 @@ import sys
 import ncnn
 import numpy as np
 
-path, times, mels, frames = sys.argv[1], *map(int, sys.argv[2:])
+path, times, *shape = sys.argv[1], *map(int, sys.argv[2:])
 net = ncnn.Net()
 for option in dir(net.opt):
     if option.startswith(("use_fp16", "use_bf16", "use_int8")):
@@ -13,7 +13,7 @@ for option in dir(net.opt):
 net.opt.num_threads = 1
 if net.load_param(f"{path}.param") or net.load_model(f"{path}.bin"):
     sys.exit("ncnn cannot read the network")
-array = np.random.default_rng(0).standard_normal((1, mels, frames)).astype(np.float32)
+array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 features = ncnn.Mat(array)  # a view: the array must live on
 for _ in range(times):
     extractor = net.create_extractor()

@@ -1,0 +1,176 @@
+"""Writes docs/compare.md from the results of `kws compare` and `kws eval --robustness`; nothing is trained here.
+
+python tools/compare_page.py                                # from docs/compare/*.json
+python tools/compare_page.py --results runs/short           # first takes over a folder that kws compare wrote
+python tools/compare_page.py --robustness shipped.json      # first takes over what kws eval --robustness --json printed
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from kws.features import PRESETS
+from kws_training.compare import table
+from kws_training.compare.plots import PLOTS
+from kws_training.compare.run import RESULTS
+from kws_training.rivals import NETWORKS, RivalTopology, build
+from kws_training.rivals.counting import deployed_bytes, macs, parameters
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, FIGURES = ROOT / "docs/compare.md", ROOT / "docs/compare"
+SHIPPED = FIGURES / "shipped-robustness.json"
+BANNER = "<!-- written by `python tools/compare_page.py` from docs/compare/, do not edit: change the tool -->"
+
+
+def take_over(folder: Path) -> None:
+    """Copies results and plots of a grid into docs/compare."""
+    FIGURES.mkdir(exist_ok=True)
+    for name in (RESULTS, *PLOTS):
+        (FIGURES / name).unlink(missing_ok=True)
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, FIGURES / name)
+
+
+def take_over_robustness(path: Path) -> None:
+    """Keeps, of what ``kws eval --robustness --json`` printed, what the page shows."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    FIGURES.mkdir(exist_ok=True)
+    content = {"model": found["model"], "robustness": found["robustness"]}
+    SHIPPED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def shipped(content: dict[str, Any]) -> str:
+    """The shipped model under every condition."""
+    found = content["robustness"]
+    conditions = found["conditions"]
+    depths = list(conditions["clean"])
+    head = ["condition", *(f"depth {delta}" for delta in depths), *(f"well covered, depth {d}" for d in depths)]
+    rows = []
+    for name, scores in conditions.items():
+        kinds = ("balanced_accuracy", "covered_accuracy")
+        rows.append([name, *(f"{100 * scores[delta][kind]:.2f}" for kind in kinds for delta in depths)])
+    clips = f"{found['clips']:,} clips, {found['split']} split"
+    return f"`{content['model']}` in the C engine, {clips}, balanced accuracy in %:\n\n{table.table(head, rows)}"
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [BANNER, TEXT["head"]]
+    results = FIGURES / RESULTS
+    if results.is_file():
+        parts.append(table.page(json.loads(results.read_text(encoding="utf-8"))).strip())
+        parts += [f"![{label}](compare/{name})" for name, (_, label) in PLOTS.items() if (FIGURES / name).is_file()]
+    else:
+        parts.append("No results are kept in docs/compare yet.")
+    parts.append(TEXT["robustness"])
+    if SHIPPED.is_file():
+        parts.append(shipped(json.loads(SHIPPED.read_text(encoding="utf-8"))))
+    return "\n\n".join([*parts, TEXT["rivals"], rivals(), TEXT["method"]]) + "\n"
+
+
+def rivals() -> str:
+    """What each rival needs for this project's map, computed from its layers."""
+    rows = []
+    for name in NETWORKS:
+        topology = RivalTopology(name)
+        network, preset = build(topology), PRESETS[topology.preset]
+        work = macs(network, preset.n_mels, preset.frames)
+        sizes = [deployed_bytes(network, stage)["total"] for stage in ("float", "int8")]
+        rows.append([name, parameters(network), work, *sizes])
+    return table.table(["network", "parameters", "MACs", "bytes, float32", "bytes, int8"], rows)
+
+
+TEXT = {
+    "head": """
+# Networks compared
+
+`kws compare` trains a grid of networks under one schedule and measures them alike. The figures below come out of its
+result files by `python tools/compare_page.py`; to make the files:
+
+    kws compare tools/grids/short.toml --data DIR --out runs/short --peers runs/peers
+    python tools/compare_page.py --results runs/short
+
+## A short schedule
+
+It is short: it ranks networks after a few epochs on two cores and shows what none of them can reach. All are compared
+on validation, which is also what recipes were chosen on. Where a cell of the grid is missing below, it was not
+trained yet. Seconds of training were taken on a machine that did much else besides.
+""",
+    "robustness": """
+## The shipped model, degraded
+
+    kws eval kws12 --data DIR --robustness --json > shipped.json
+    python tools/compare_page.py --robustness shipped.json
+
+Every clip of the validation set, the two fillers too, is degraded and classified again. Signal-to-noise ratios are
+over the whole clip, as in training; a clip is mostly silence, so that a word itself is some decibels further above
+the noise. Babble is six clips of other speakers at once, of words that the task does not have; music is synthetic
+(chords, a melody, a drum). Training mixes in neither. Reverberation is an exponentially falling noise tail as strong
+as the direct sound, named by the time it takes to fall by 60 dB. Speed changes pitch and length. Clipping takes the
+peaks off at so many decibels below the highest; level lowers or raises the whole clip, and the converter cuts what is
+too high.
+""",
+    "rivals": """
+## The rivals in numbers
+
+Twelve classes, the 32 x 32 map, nothing trained: parameters as papers count them, work, and what a deployment holds.
+""",
+    "method": """
+## Method
+
+**The grid file** is TOML: `task` or `words`, `preset`, `batch`; under `schedule` the stages by kind, each with the
+settings of `kws_training.config.StageSettings` and an `augmentation` of "gentle", "moderate" or "strong"; and
+`cells`, each entry the product of its axes `network`, `bits`, `binarizer`, `channels`, `blocks`, `seed`.
+`tools/grids/short.toml` is one, `all.toml` a large one that shares what is done with it. `bits` are 32 for float, 8
+for int8, and for BiFSMN also 1 (any one-bit `binarizer`) and 2 to 7 (`dorefa` or `uniform`). BiFSMN learns all its
+depths at once and has a row for each. A cell that gives up precision starts from its float twin, which is trained
+first if the grid does not name it.
+
+**Resuming.** A cell's folder is named by a hash of everything that its result depends on but the recordings. What has
+a `result.json` is skipped; a run that was interrupted goes on at its last complete epoch; a cell that fails is named
+at the end and keeps no other back. Where all is done, the command needs no recordings and only writes the table and
+the plots again.
+
+**The rivals** (`training/rivals/`) are BC-ResNet (Kim et al., Interspeech 2021) and MLPerf Tiny's DS-CNN. Built for
+their papers' inputs they have the papers' parameters and work (`tests/test_rivals.py`). Here they read the same 32 x
+32 map as BiFSMN, which takes BC-ResNet a quarter of its work and gives DS-CNN twice as much; each module says what
+else had to change. They learn as BiFSMN's float teacher does: the same clips, draws, augmentation, epochs, label
+smoothing, AdamW and second task. Their papers train longer, BC-ResNet 200 epochs with SGD.
+
+**int8** is quantization-aware training from the float weights: symmetric weights with a step an output channel, maps
+of 8 bits with running ranges, batch norms folded into multiplier and bias. It is emulated in float32; bytes are
+computed as a deployment would have them: a byte a weight, an int32 bias and a 32-bit multiplier an output channel.
+BC-ResNet's sub-spectral norms want four of each a channel: biases and multipliers are more than half of what
+BC-ResNet-1 needs in int8.
+
+**Time and instructions** of BiFSMN below float are the C engine's. A rival's time is ONNX Runtime's, and its
+instructions the fewer of ONNX Runtime's and ncnn's, in float32 (`tools/peers/graph_instructions.py`), for ncnn
+without what normalises the input. For BiFSMN's own topology in float32 a third library, XNNPACK, retires an eighth
+less than ncnn ([costs](performance.md)): read a ratio with that in mind. There is no count for int8: ONNX Runtime's
+quantization leaves so much of these networks unfused that its int8 retires more than its float32 of BC-ResNet-1,
+which says nothing of int8.
+""",
+}
+TEXT = {name: text.strip() for name, text in TEXT.items()}
+
+
+def main() -> None:
+    """Takes over what is given and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, help="folder that kws compare wrote")
+    parser.add_argument("--robustness", type=Path, help="file with what kws eval --robustness --json printed")
+    options = parser.parse_args()
+    if options.results:
+        take_over(options.results)
+    if options.robustness:
+        take_over_robustness(options.robustness)
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"Wrote {PAGE.relative_to(ROOT)}.")
+
+
+if __name__ == "__main__":
+    main()

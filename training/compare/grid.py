@@ -1,0 +1,238 @@
+"""The grid file: one schedule for every cell, and the cells as products of a few axes. See docs/compare.md."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from kws.data.tasks import TASKS, Task, task_of_words
+from kws.errors import KwsError
+from kws.features import PRESETS
+from kws_training.augment import GENTLE, MODERATE, STRONG
+from kws_training.config import StageSettings
+from kws_training.quantizers import BINARIZERS, DEFAULT
+from kws_training.rivals import NETWORKS
+
+OWN = "bifsmn"
+FLOAT_BITS, INT8_BITS = 32, 8
+DELTAS = (1, 2, 4)
+AUGMENTATIONS = {"gentle": GENTLE, "moderate": MODERATE, "strong": STRONG}
+VERSION = 1
+"""Part of every cell's hash: to be raised where the same settings come to mean another network or another measure."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network to train and measure.
+
+    Attributes:
+        network: "bifsmn" or a key of ``kws_training.rivals.NETWORKS``.
+        bits: of weights and maps: 32 for float, 8 for int8; of BiFSMN's inner layers also 1 to 7.
+        binarizer: of BiFSMN below 32 bits, a key of ``BINARIZERS``; else empty.
+        channels: width of BiFSMN's stream; its hidden layers are twice as wide. 0 for others.
+        blocks: of BiFSMN; 0 for others.
+        seed: of every draw.
+    """
+
+    network: str
+    bits: int
+    binarizer: str = ""
+    channels: int = 0
+    blocks: int = 0
+    seed: int = 0
+
+    @property
+    def is_own(self) -> bool:
+        return self.network == OWN
+
+    @property
+    def float_twin(self) -> Cell:
+        """The same network in float, from whose weights the others start."""
+        return replace(self, bits=FLOAT_BITS, binarizer="")
+
+    @property
+    def deltas(self) -> tuple[int, ...]:
+        """Depths that it is trained and measured at."""
+        if not self.is_own or self.bits == FLOAT_BITS:
+            return (1,)
+        return tuple(delta for delta in DELTAS if self.blocks % delta == 0)
+
+    @property
+    def title(self) -> str:
+        """For people and file names, unique among cells of one grid."""
+        parts = [self.network]
+        if self.is_own:
+            parts.append(f"{self.blocks}x{self.channels}")
+        parts.append({FLOAT_BITS: "float"}.get(self.bits, self.binarizer or f"int{self.bits}"))
+        return "-".join(parts) + f"-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid file's content.
+
+    Attributes:
+        task: words to tell apart.
+        preset: feature preset.
+        batch: clips a step.
+        schedule: stages by kind: "float" for all, then "activations" and "binary" for BiFSMN, "int8" for rivals.
+        cells: in the file's order, no two alike.
+    """
+
+    task: Task
+    preset: str
+    batch: int
+    schedule: dict[str, tuple[StageSettings, ...]] = field(hash=False)
+    cells: tuple[Cell, ...] = ()
+
+    def plan(self) -> list[Cell]:
+        """The cells and the float twins that they start from, each before what needs it."""
+        return list(dict.fromkeys(cell for wanted in self.cells for cell in (wanted.float_twin, wanted)))
+
+    def digest(self, cell: Cell) -> str:
+        """SHA-256, in hex, of everything that a cell's result depends on but the recordings."""
+        kinds = ("float",)
+        if cell.bits != FLOAT_BITS:
+            kinds += ("activations", "binary") if cell.is_own else ("int8",)
+        content = {
+            "version": VERSION,
+            "task": [self.task.words, self.task.fillers],
+            "preset": asdict(PRESETS[self.preset]),
+            "batch": self.batch,
+            "schedule": {kind: [asdict(stage) for stage in self.schedule[kind]] for kind in kinds},
+            "cell": asdict(cell),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def folder(self, cell: Cell) -> str:
+        """Name of the folder that the cell is trained in."""
+        return f"{cell.title}-{self.digest(cell)[:10]}"
+
+
+def read_grid(path: Path) -> Grid:
+    """Reads a grid file.
+
+    Raises:
+        KwsError: it cannot be read, or says something that cannot be done; the sentence names the file and the entry.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise KwsError(f"{path}: cannot be read ({error.strerror}); give the path of a grid file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise KwsError(f"{path}: not a TOML file ({error}); see docs/compare.md for one.") from error
+    try:
+        return _grid(content)
+    except KwsError as error:
+        raise KwsError(f"{path}: {error}") from None
+
+
+def _grid(content: dict[str, Any]) -> Grid:
+    content = dict(content)
+    cells = tuple(cell for entry in content.pop("cells", []) for cell in _cells(entry))
+    if not cells:
+        raise KwsError("names no cell; add a [[cells]] entry.")
+    doubled = next((cell for cell in cells if cells.count(cell) > 1), None)
+    if doubled:
+        raise KwsError(f"names {doubled.title} twice; name every cell once.")
+    schedule = {kind: tuple(_stage(kind, one) for one in many) for kind, many in content.pop("schedule", {}).items()}
+    unknown = set(schedule) - {"float", "activations", "binary", "int8"}
+    if unknown:
+        raise KwsError(f"'{unknown.pop()}' is no kind of stage; choose float, activations, binary or int8.")
+    needed = {"float"}
+    for cell in cells:
+        if cell.bits != FLOAT_BITS:
+            needed |= {"activations", "binary"} if cell.is_own else {"int8"}
+    lacking = sorted(kind for kind in needed if not schedule.get(kind))
+    if lacking:
+        raise KwsError(f"has no schedule for {', '.join(lacking)}; add [[schedule.{lacking[0]}]].")
+    words, task = content.pop("words", None), str(content.pop("task", "12"))
+    if words is None and task not in TASKS:
+        raise KwsError(f"'{task}' is no task; choose {', '.join(TASKS)}, or give words.")
+    preset = content.pop("preset", "bifsmn")
+    if preset not in PRESETS:
+        raise KwsError(f"'{preset}' is no preset; choose {' or '.join(PRESETS)}.")
+    batch = _whole("batch", content.pop("batch", 128), 1)
+    if content:
+        raise KwsError(f"'{next(iter(content))}' is no setting of a grid.")
+    return Grid(task_of_words(words) if words else TASKS[task], preset, batch, schedule, cells)
+
+
+def _stage(kind: str, content: dict[str, Any]) -> StageSettings:
+    content = dict(content)
+    name = content.pop("augmentation", "moderate")
+    if name not in AUGMENTATIONS:
+        raise KwsError(f"'{name}' is no augmentation; choose {', '.join(AUGMENTATIONS)}.")
+    known = {entry.name for entry in fields(StageSettings)} - {"name", "augmentation"}
+    wrong = [key for key in content if key not in known]
+    if wrong:
+        raise KwsError(f"'{wrong[0]}' is no setting of a stage; choose from {', '.join(sorted(known))}, augmentation.")
+    lacking = [key for key in ("epochs", "rate", "decay") if key not in content]
+    if lacking:
+        raise KwsError(f"a stage of '{kind}' lacks {', '.join(lacking)}.")
+    _whole("epochs", content["epochs"], 1)
+    for key, value in content.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise KwsError(f"{key} = {value!r} of a stage of '{kind}': give a number, 0 or more.")
+    return StageSettings(kind, augmentation=AUGMENTATIONS[name], **content)
+
+
+def _whole(name: str, value: object, least: int, multiple: int = 1) -> int:
+    """``value`` if it is a whole number, ``least`` or more, and a multiple of ``multiple``; else a KwsError."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or value % multiple:
+        kind = f"a multiple of {multiple}" if multiple > 1 else f"a whole number, {least} or more"
+        raise KwsError(f"{name} = {value!r}: give {kind}.")
+    return value
+
+
+AXES = ("network", "bits", "binarizer", "channels", "blocks", "seed")
+
+
+def _cells(entry: dict[str, Any]) -> Iterator[Cell]:
+    """Every combination of an entry's axes, each a value or a list of them."""
+    wrong = [key for key in entry if key not in AXES]
+    if wrong:
+        raise KwsError(f"'{wrong[0]}' is no axis of cells; choose from {', '.join(AXES)}.")
+    if "network" not in entry:
+        raise KwsError("an entry of cells names no network.")
+    axes = {name: value if isinstance(value, list) else [value] for name, value in entry.items()}
+    for values in itertools.product(*axes.values()):
+        yield _cell(dict(zip(axes, values, strict=True)))
+
+
+def _cell(values: dict[str, Any]) -> Cell:
+    network = values["network"]
+    bits, seed = _whole("bits", values.get("bits", FLOAT_BITS), 1), _whole("seed", values.get("seed", 0), 0)
+    if network != OWN:
+        if network not in NETWORKS:
+            raise KwsError(f"'{network}' is no network; choose {', '.join((OWN, *NETWORKS))}.")
+        extra = [name for name in ("binarizer", "channels", "blocks") if name in values]
+        if extra:
+            raise KwsError(f"{network} has no {extra[0]}; give it network, bits and seed.")
+        if bits not in (FLOAT_BITS, INT8_BITS):
+            raise KwsError(f"{network} has no form of {bits} bits; choose {FLOAT_BITS} or {INT8_BITS}.")
+        return Cell(network, bits, seed=seed)
+    channels = _whole("channels", values.get("channels", 128), 64, 64)
+    blocks = _whole("blocks", values.get("blocks", 8), 1)
+    return Cell(network, bits, _binarizer(bits, values.get("binarizer")), channels, blocks, seed)
+
+
+def _binarizer(bits: int, name: str | None) -> str:
+    """The binarizer of ``bits``: one bit has names of its own, more are dorefa's, uniform's or int8's."""
+    if bits == FLOAT_BITS:
+        if name is not None:
+            raise KwsError(f"{OWN} of {bits} bits is float and has no binarizer.")
+        return ""
+    if bits == INT8_BITS and name is None:
+        return "int8"
+    found = (name or DEFAULT) if bits == 1 else f"{name or 'uniform'}-{bits}"
+    several = found.startswith("uniform-") or found == "int8" or (found.startswith("dorefa-") and found != "dorefa-1")
+    if found not in BINARIZERS or (bits == 1 and several):
+        raise KwsError(f"{OWN} of {bits} bits has no binarizer '{name or found}'; see kws train --list-binarizers.")
+    return found
