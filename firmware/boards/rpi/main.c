@@ -61,7 +61,7 @@ static const char usage[] =
 static _Alignas(KWS_ALIGN) unsigned char memory[KWS_MODEL_STATE_SIZE];
 static options_t options;
 static resampler_t resampler;
-static capture_t capture = {.fd = -1};
+static capture_t capture;
 static runner_t runner;
 static gpio_t gpio = {.fd = -1};
 static udp_t udp = {.fd = -1};
@@ -349,6 +349,7 @@ int main(int argc, char **argv) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    capture.fd = -1; /* here, for an initialiser would put the whole buffer into the program's file */
 
     if (kws_init(memory, sizeof memory, &KWS_MODEL, &kws) != KWS_OK) {
         say("the engine refused its compiled-in model; export the header again");
