@@ -8,12 +8,25 @@ from pathlib import Path
 
 import numpy as np
 from compiled import FLAGS, ROOT, STRICT, compile_c, shared_library, tool
+from random_model import random_model
+from reference import liven
 
+from kws.features import Preset
 from kws.model import header
 from kws.model.folded import FoldedModel
 
+PRESET = Preset("listen", n_fft=256, hop=96, n_mels=8, frames=12)
 BOARD = ROOT / "firmware/boards/rpi"
 BLOCK, MAX_OUT = 1024, 2050  # RESAMPLE_BLOCK, RESAMPLE_MAX_OUT
+
+
+def lively_model() -> FoldedModel:
+    """A small model of random weights that hears something in most sounds."""
+    model = random_model(4, n_classes=5, channels=64, hidden=64, n_blocks=4, preset=PRESET)
+    model.hop_frames, model.smoothing, model.refractory = 3, 2, 2000
+    liven(model, 4)
+    model.word_threshold[:] = 0.4
+    return model
 
 
 def build_listener(folder: Path, model: FoldedModel, flags: Sequence[str | Path]) -> Path:

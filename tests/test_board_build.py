@@ -13,27 +13,20 @@ import numpy as np
 import pytest
 import soundfile
 from compiled import fresh_engine, run, tool  # noqa: F401  (an autouse fixture)
-from random_model import random_model
-from reference import liven, stimulus
+from listener_program import lively_model
+from reference import stimulus
 
 import kws.board.build as board
 from kws.board import compiler, elf
 from kws.engine import Engine
 from kws.errors import KwsError
-from kws.features import Preset
 from kws.model import file
 from kws.model.folded import FoldedModel
-
-PRESET = Preset("listen", n_fft=256, hop=96, n_mels=8, frames=12)
 
 
 @pytest.fixture(scope="module")
 def model(fresh_engine: Path) -> FoldedModel:  # noqa: F811
-    model = random_model(4, n_classes=5, channels=64, hidden=64, n_blocks=4, preset=PRESET)
-    model.hop_frames, model.smoothing, model.refractory = 3, 2, 2000
-    liven(model, 4)
-    model.word_threshold[:] = 0.4
-    return model
+    return lively_model()
 
 
 def check_hearing(command: list[str | Path], model: FoldedModel, folder: Path) -> None:

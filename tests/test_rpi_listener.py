@@ -19,25 +19,18 @@ import pytest
 import soundfile
 import soxr
 from compiled import ROOT, SANITIZE, fresh_engine  # noqa: F401  (an autouse fixture)
-from listener_program import Resampler, build_listener, resample_library
-from random_model import random_model
-from reference import liven, stimulus
+from listener_program import Resampler, build_listener, lively_model, resample_library
+from reference import stimulus
 
 from kws.engine import Engine
-from kws.features import Preset
 from kws.model.folded import FoldedModel
 
-PRESET = Preset("listen", n_fft=256, hop=96, n_mels=8, frames=12)
 ALSA_FORMATS = {"u8": 1, "s16": 2, "s24": 6, "s32": 10, "float": 14, "s24_3": 32}
 
 
 @pytest.fixture(scope="module")
 def model(fresh_engine: Path) -> FoldedModel:  # noqa: F811
-    model = random_model(4, n_classes=5, channels=64, hidden=64, n_blocks=4, preset=PRESET)
-    model.hop_frames, model.smoothing, model.refractory = 3, 2, 2000
-    liven(model, 4)
-    model.word_threshold[:] = 0.4
-    return model
+    return lively_model()
 
 
 @pytest.fixture(scope="module")

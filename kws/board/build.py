@@ -47,28 +47,45 @@ def build(model: FoldedModel, compiler: Compiler) -> bytes:
     """
     firmware = firmware_folder()
     engine = sorted(firmware.glob("src/*.c")) + (sorted(firmware.glob("src/*.S")) if compiler.arm else [])
-    sources = sorted(firmware.glob("boards/rpi/*.c")) + engine
     with tempfile.TemporaryDirectory(prefix="kws-build-") as name:
-        folder = Path(name)
-        header.export(model, folder / "words.h")
-        command = [
-            *compiler.command,
-            *FLAGS,
-            *(["-DKWS_FASTEST_ONLY"] if compiler.arm else []),
+        header.export(model, Path(name) / "words.h")
+        options = [
             '-DKWS_MODEL_HEADER="words.h"',
             "-DKWS_MODEL=kws_words",
             "-DKWS_MODEL_STATE_SIZE=KWS_WORDS_STATE_SIZE",
-            "-Iinclude",
-            f"-I{folder}",
-            f"-ffile-prefix-map={folder}=.",
-            # Relative, so that no path of this machine gets into the program.
-            *(source.relative_to(firmware).as_posix() for source in sources),
-            "-lm",
-            "-o",
-            str(folder / "kws-listener"),
+            *(["-DKWS_FASTEST_ONLY"] if compiler.arm else []),
         ]
-        _run(command, firmware, compiler)
-        return (folder / "kws-listener").read_bytes()
+        return _compile([*sorted(firmware.glob("boards/rpi/*.c")), *engine], options, compiler, Path(name))
+
+
+def build_init(compiler: Compiler) -> bytes:
+    """The first process of the appliance.
+
+    Raises:
+        KwsError: the compiler is missing or fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="kws-build-") as name:
+        return _compile([firmware_folder() / "boards/rpi/init/init.c"], [], compiler, Path(name))
+
+
+def _compile(sources: list[Path], options: list[str], compiler: Compiler, folder: Path) -> bytes:
+    """The program made of ``sources``, built in ``folder``, which may hold headers."""
+    firmware = firmware_folder()
+    command = [
+        *compiler.command,
+        *FLAGS,
+        *options,
+        "-Iinclude",
+        f"-I{folder}",
+        f"-ffile-prefix-map={folder}=.",
+        # Relative, so that no path of this machine gets into the program.
+        *(source.relative_to(firmware).as_posix() for source in sources),
+        "-lm",
+        "-o",
+        str(folder / "program"),
+    ]
+    _run(command, firmware, compiler)
+    return (folder / "program").read_bytes()
 
 
 def _run(command: list[str], folder: Path, compiler: Compiler) -> None:

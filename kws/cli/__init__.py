@@ -11,7 +11,7 @@ import typer
 
 from kws.errors import KwsError
 
-COMMANDS = ("data", "train", "eval", "export", "build", "deploy", "info", "bench", "listen", "devices")
+COMMANDS = ("data", "train", "eval", "export", "build", "deploy", "flash", "info", "bench", "listen", "devices")
 """Modules of this package, in the order that `kws --help` shows (groups of commands come last)."""
 
 INTERRUPTED = 130
