@@ -56,6 +56,7 @@ class Resampler:
     def __init__(self, library: ctypes.CDLL, rate: int, out: int = 16000) -> None:
         self.library, self.memory = library, ctypes.create_string_buffer(1 << 20)
         self.fits = bool(library.resampler_init(self.memory, rate, out))
+        assert self.fits == bool(library.resampler_fits(rate, out))
 
     def __call__(self, sound: np.ndarray, chunk: int = BLOCK) -> np.ndarray:
         sound, parts = np.ascontiguousarray(sound, np.float32), []

@@ -93,7 +93,7 @@ static void tick(void) {
 }
 
 static int rate_fits(unsigned rate) {
-    return resampler_init(&resampler, rate, (unsigned)KWS_MODEL.frontend->sample_rate);
+    return resampler_fits(rate, (unsigned)KWS_MODEL.frontend->sample_rate);
 }
 
 static void act_on(const kws_event_t *event) {
@@ -137,6 +137,7 @@ static void watch_silence(const float *sound, size_t n) {
 }
 
 static void begin_stream(void) {
+    resampler_init(&resampler, capture.rate, (unsigned)KWS_MODEL.frontend->sample_rate);
     int64_t now = clock_ms();
     first_opened = first_opened ? first_opened : now;
     uint64_t gone = (uint64_t)(now - first_opened) * (uint64_t)KWS_MODEL.frontend->sample_rate / 1000;
@@ -265,6 +266,7 @@ static int listen_to_file(const char *name) {
     } else if (!rate_fits(wav.rate)) {
         fail(name, "has a sampling rate that this program does not convert; resample it to 16000 Hz");
     } else {
+        resampler_init(&resampler, wav.rate, (unsigned)KWS_MODEL.frontend->sample_rate);
         good = hear_wav(file, name, &wav, form);
     }
     fclose(file);

@@ -18,6 +18,11 @@ static int gcd(int a, int b) {
     return a;
 }
 
+/* The lower of the two Nyquist frequencies, in cycles an input sample. */
+static double nyquist(unsigned in, unsigned out) {
+    return 0.5 * (in < out ? in : out) / in;
+}
+
 /* Modified Bessel function of order 0, by its series. */
 static double bessel_i0(double x) {
     double sum = 1, term = 1;
@@ -38,37 +43,49 @@ static double tap(double time, double cutoff, double half) {
     return 2 * cutoff * (fabs(x) < 1e-9 ? 1 : sin(x) / x) * bessel_i0(KAISER_BETA * sqrt(inside));
 }
 
-int resampler_init(resampler_t *r, unsigned in, unsigned out) {
+/* Lowest terms of out / in, and the filter's length; 0 where there is no room for it. */
+static int plan(unsigned in, unsigned out, int *up, int *down, double *half) {
     if (in < 1000 || in > 1000000 || out < 1000 || out > 1000000) {
         return 0;
     }
     int divisor = gcd((int)in, (int)out);
-    r->up = (int)out / divisor;
-    r->down = (int)in / divisor;
+    *up = (int)out / divisor;
+    *down = (int)in / divisor;
+    *half = KAISER_WIDTH / (nyquist(in, out) * (1 - PASS)) / 2;
+    int taps = (2 * (int)*half + 1 + RESAMPLE_LANES) / RESAMPLE_LANES * RESAMPLE_LANES;
+    int fits = taps <= RESAMPLE_MAX_TAPS && *up <= RESAMPLE_MAX_COEFFICIENTS / taps &&
+               RESAMPLE_BLOCK * (double)out / in + 1 <= RESAMPLE_MAX_OUT;
+    return fits || in == out ? taps : 0;
+}
+
+int resampler_fits(unsigned in, unsigned out) {
+    int up, down;
+    double half;
+    return plan(in, out, &up, &down, &half) != 0;
+}
+
+int resampler_init(resampler_t *r, unsigned in, unsigned out) {
+    double half, row[RESAMPLE_MAX_TAPS];
+    int taps = plan(in, out, &r->up, &r->down, &half);
+    if (taps == 0) {
+        return 0;
+    }
     r->phase = 0;
     r->at = r->held = 0;
     r->taps = 0;
     if (in == out) {
         return 1;
     }
-
-    double nyquist = 0.5 * (in < out ? in : out) / in; /* cycles an input sample */
-    double half = KAISER_WIDTH / (nyquist * (1 - PASS)) / 2;
-    double cutoff = nyquist * (1 + PASS) / 2;
+    double cutoff = nyquist(in, out) * (1 + PASS) / 2;
     int before = (int)half; /* inputs up to the output's own time */
-    int taps = (2 * before + 1 + RESAMPLE_LANES) / RESAMPLE_LANES * RESAMPLE_LANES;
-    if (taps > RESAMPLE_MAX_TAPS || r->up > RESAMPLE_MAX_COEFFICIENTS / taps ||
-        RESAMPLE_BLOCK * (double)out / in + 1 > RESAMPLE_MAX_OUT) {
-        return 0;
-    }
     for (int phase = 0; phase < r->up; phase++) {
-        float *row = r->filter + phase * taps;
         double sum = 0, offset = (double)phase / r->up;
         for (int i = 0; i < taps; i++) {
-            sum += tap(i - before - offset, cutoff, half);
+            row[i] = tap(i - before - offset, cutoff, half);
+            sum += row[i];
         }
         for (int i = 0; i < taps; i++) { /* every phase passes a constant unchanged: no ripple between phases */
-            row[i] = (float)(tap(i - before - offset, cutoff, half) / sum);
+            r->filter[phase * taps + i] = (float)(row[i] / sum);
         }
     }
     r->taps = taps;

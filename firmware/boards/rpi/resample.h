@@ -29,8 +29,10 @@ typedef struct resampler {
     float filter[RESAMPLE_MAX_COEFFICIENTS]; /* [up][taps], oldest input first */
 } resampler_t;
 
-/* Prepares for a stream that starts now. Returns 0 where the rates' ratio needs a larger filter than there is room for:
- * every whole multiple and every rate that sound devices use is fine, from 8 to 192 kHz. */
+/* Is there room for the filter of these rates? Every rate that sound devices use is fine, from 8 to 192 kHz. */
+int resampler_fits(unsigned in, unsigned out);
+
+/* Prepares for a stream that starts now. Returns 0 where the rates do not fit. */
 int resampler_init(resampler_t *r, unsigned in, unsigned out);
 
 /* Takes n <= RESAMPLE_BLOCK samples, full scale 1.0; gives 16-bit ones, saturated. Returns their count. Output is
