@@ -50,6 +50,7 @@ def test_the_command_makes_a_program_for_this_machine(model: FoldedModel, tmp_pa
     check_hearing([out], model, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["zig", "cc"])
 def test_a_program_for_aarch64_is_the_same_from_any_folder_and_runs(
     name: str, model: FoldedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
