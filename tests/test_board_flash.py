@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from listener_program import lively_model
 from reference import stimulus
+from typer.testing import CliRunner, Result
 
+from kws import cli
 from kws.board import build, card, compiler, elf, fat, image, initramfs, parts
 from kws.board.disks import Machine
 from kws.engine import Engine
@@ -374,6 +377,45 @@ def test_the_command_lists_and_refuses(tmp_path: Path) -> None:
     assert listed.returncode == 0 and ("kws flash CARD" in listed.stdout or "--image FILE" in listed.stdout)
     assert "there is no such disk" in run([*kws, "no-disk"]).stderr
     assert "give one of them" in run([*kws, "sdb", "--image", tmp_path / "x.img"]).stderr
+
+
+@pytest.fixture
+def flash(fake: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """The command on the fake machine, with an appliance of small parts."""
+    appliance = image.build(b"listener", b"init", KERNEL, FIRMWARE)
+    monkeypatch.setattr("kws.board.disks.Machine", lambda: fake.machine)
+    monkeypatch.setattr("kws.cli.flash._build", lambda *arguments: appliance)
+    app = cli.build()
+
+    def call(*arguments: object, typed: str = "") -> Result:
+        return CliRunner().invoke(app, ["flash", *map(str, arguments)], input=typed)
+
+    return call
+
+
+def test_the_command_writes_after_the_name_was_typed_and_not_before(
+    fake: FakeMachine, flash: Callable[..., Result], tmp_path: Path
+) -> None:
+    device = fake.disk("sdb", 256 * MIB, **{"device/model": "Reader"})
+    fake.disk("sda", 999 * MIB, removable="0")
+    fake.disk("sdc", 64 * MIB)
+    listed = flash().stdout
+    assert "sdb            0.3 GB  Reader\n" in listed and "sda" not in listed
+    assert "sdc            0.1 GB  unknown model: holds 67,108,864 bytes" in listed
+
+    dry = flash("sdb", "--dry-run")
+    assert dry.exit_code == 0 and "would write 134,217,728 bytes to sdb" in dry.stdout and "kernel8.img" in dry.stdout
+    for typed in ("", "y\n", "sdc\n"):
+        refused = flash("sdb", typed=typed)
+        assert refused.exit_code != 0
+    with device.open("rb") as file:
+        assert not any(file.read(64 * MIB))
+
+    done = flash("sdb", typed="sdb\n")
+    assert done.exit_code == 0 and "sdb written and checked" in done.stdout
+    assert flash("--image", tmp_path / "kws.img").exit_code == 0
+    written = (tmp_path / "kws.img").read_bytes()
+    assert len(written) == image.SIZE and device.read_bytes()[: image.SIZE] == written
 
 
 def pinned_parts() -> tuple[dict[str, bytes], dict[str, bytes]]:
