@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from mmap import mmap
 from pathlib import Path
 
 from kws.board.disks import Disk, Machine
@@ -33,7 +34,7 @@ def choose(machine: Machine, name: str, needed: int) -> Disk:
     raise KwsError(f"{name}: there is no such disk; this machine has {names}.")
 
 
-def write(machine: Machine, disk: Disk, image: bytes, progress: Progress) -> None:
+def write(machine: Machine, disk: Disk, image: bytes | mmap, progress: Progress) -> None:
     """Writes ``image`` to ``disk`` and compares what the card then gives.
 
     The partition table goes last: what an interruption leaves is an empty card and not half a system.
@@ -62,7 +63,7 @@ def write(machine: Machine, disk: Disk, image: bytes, progress: Progress) -> Non
         os.close(handle)
 
 
-def _write(handle: int, image: bytes, progress: Progress) -> None:
+def _write(handle: int, image: bytes | mmap, progress: Progress) -> None:
     starts = [*range(CHUNK, len(image), CHUNK), 0]
     _put(handle, bytes(min(CHUNK, len(image))), 0)
     os.fsync(handle)
@@ -81,7 +82,7 @@ def _put(handle: int, data: bytes, start: int) -> None:
         data, start = data[written:], start + written
 
 
-def _check(handle: int, path: Path, image: bytes, progress: Progress) -> None:
+def _check(handle: int, path: Path, image: bytes | mmap, progress: Progress) -> None:
     os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)  # from the card and not from memory
     for start in range(0, len(image), CHUNK):
         progress("checking", start, len(image))
