@@ -183,10 +183,17 @@ def test_install_upgrade_rollback_uninstall(place: Place) -> None:
     assert deploy.uninstall(deploy.Connection("root@127.0.0.1")) == "nothing was installed"
 
 
-def test_a_first_one_that_does_not_come_up_leaves_nothing(place: Place) -> None:
+@pytest.fixture
+def faked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    place = Place(tmp_path)
+    fake_ssh(tmp_path, place, monkeypatch)
+    return place
+
+
+def test_a_first_one_that_does_not_come_up_leaves_nothing(faked: Place) -> None:
     with pytest.raises(KwsError, match="there was none before"):
         install(program("BROKEN"))
-    assert place.files() == {} and not (place.root / "etc/kws").exists() and place.running is None
+    assert faked.files() == {} and not (faked.root / "etc/kws").exists() and faked.running is None
 
 
 @pytest.mark.parametrize(
@@ -198,18 +205,11 @@ def test_a_first_one_that_does_not_come_up_leaves_nothing(place: Place) -> None:
     ],
     ids=["32-bit", "other", "script"],
 )
-def test_a_program_for_another_machine_is_refused(place: Place, machine: str, content: bytes, message: str) -> None:
-    (place.root / "machine").write_text(f"{machine}\n")
+def test_a_program_for_another_machine_is_refused(faked: Place, machine: str, content: bytes, message: str) -> None:
+    (faked.root / "machine").write_text(f"{machine}\n")
     with pytest.raises(KwsError, match=message):
         install(content)
-    assert place.files() == {} and not (place.root / "calls").exists()
-
-
-@pytest.fixture
-def faked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    place = Place(tmp_path)
-    fake_ssh(tmp_path, place, monkeypatch)
-    return place
+    assert faked.files() == {} and not (faked.root / "calls").exists()
 
 
 def test_an_ordinary_user_needs_sudo(faked: Place) -> None:
