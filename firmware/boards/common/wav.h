@@ -44,6 +44,7 @@ static inline const char *wav_open(FILE *file, wav_t *wav) {
     enum { EXTENSIBLE = 0xfffe, FORMAT = 16, SUB_FORMAT = 26 };
     unsigned char head[12], format[SUB_FORMAT];
     int format_seen = 0;
+    memset(wav, 0, sizeof *wav);
     if (fread(head, 1, 12, file) != 12 || memcmp(head, "RIFF", 4) != 0 || memcmp(head + 8, "WAVE", 4) != 0) {
         return "not a WAV file";
     }

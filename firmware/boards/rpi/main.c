@@ -249,7 +249,7 @@ static int hear_wav(FILE *file, const char *name, const wav_t *wav, sample_form_
 }
 
 static int listen_to_file(const char *name) {
-    wav_t wav = {0};
+    wav_t wav;
     sample_form_t form;
     FILE *file = fopen(name, "rbe");
     if (!file) {
