@@ -88,7 +88,10 @@ def test_the_wheel_holds_the_engine_the_training_code_and_the_models(wheel: Path
     files = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in files} == {"kws", "kws_training", f"kws-{kws.__version__}.dist-info"}
     assert "kws/py.typed" in files
-    for path in [*ROOT.glob("models/*.kws"), *ROOT.glob("firmware/src/*.c"), ROOT / "firmware/include/kws.h"]:
+    board = [*ROOT.glob("firmware/boards/rpi/*.[ch]"), *ROOT.glob("firmware/boards/common/*.h")]
+    assert len(board) > 10
+    shipped = [*ROOT.glob("models/*.kws"), *ROOT.glob("firmware/src/*.c"), ROOT / "firmware/include/kws.h"]
+    for path in [*shipped, *board]:
         assert f"kws/{path.relative_to(ROOT).as_posix()}" in files
     for path in ROOT.glob("training/*.py"):
         assert f"kws_training/{path.name}" in files

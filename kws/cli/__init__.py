@@ -11,7 +11,21 @@ import typer
 
 from kws.errors import KwsError
 
-COMMANDS = ("data", "train", "eval", "calibrate", "compare", "export", "info", "bench", "listen", "devices")
+COMMANDS = (
+    "data",
+    "train",
+    "eval",
+    "calibrate",
+    "compare",
+    "export",
+    "build",
+    "deploy",
+    "flash",
+    "info",
+    "bench",
+    "listen",
+    "devices",
+)
 """Modules of this package, in the order that `kws --help` shows (groups of commands come last)."""
 
 INTERRUPTED = 130

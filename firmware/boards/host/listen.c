@@ -11,6 +11,8 @@
  * Prints one line of JSON a detection. A second of silence follows the input, so that its last word is heard out. The
  * environment variable KWS_ISA chooses the kernels, as kws_set_isa does.
  */
+#include "../common/json.h"
+#include "../common/wav.h"
 #include "kws.h"
 
 #include KWS_MODEL_HEADER
@@ -43,93 +45,41 @@ static int fail(const char *name, const char *message) {
     return 0;
 }
 
-static uint32_t little_endian(const unsigned char *at, int n) {
-    uint32_t value = 0;
-    for (int i = n - 1; i >= 0; i--) {
-        value = value << 8 | at[i];
-    }
-    return value;
-}
-
-static int read_exactly(FILE *file, unsigned char *into, size_t n) {
-    return fread(into, 1, n, file) == n;
-}
-
-/* Reads on without seeking, which a pipe cannot do. */
-static int skip(FILE *file, uint64_t n) {
-    while (n > 0) {
-        size_t part = n < sizeof bytes ? (size_t)n : sizeof bytes;
-        if (!read_exactly(file, bytes, part)) {
-            return 0;
-        }
-        n -= part;
-    }
-    return 1;
-}
-
-/* Is this the format chunk, `size` bytes at `at`, of sound that the model can hear? */
-static int check_format(const char *name, const unsigned char *at, uint32_t size) {
-    enum { PCM = 1, EXTENSIBLE = 0xfffe };
+/* Can the model hear what this file holds? */
+static int check_format(const char *name, const wav_t *wav) {
     char message[160];
-    uint32_t format = little_endian(at, 2), channels = little_endian(at + 2, 2);
-    uint32_t rate = little_endian(at + 4, 4), bits = little_endian(at + 14, 2);
-    if (format == EXTENSIBLE && size >= 26) {
-        format = little_endian(at + 24, 2); /* the first two bytes of the sub-format's GUID */
-    }
-    if (format != PCM || bits != 16) {
-        snprintf(message, sizeof message, "format %u with %u bits a sample; convert it to 16-bit PCM", format, bits);
+    if (wav->format != WAV_PCM || wav->bits != 16) {
+        snprintf(message, sizeof message, "format %u with %u bits a sample; convert it to 16-bit PCM", wav->format,
+                 wav->bits);
         return fail(name, message);
     }
-    if (channels != 1) {
-        snprintf(message, sizeof message, "%u channels; mix it down to one", channels);
+    if (wav->channels != 1) {
+        snprintf(message, sizeof message, "%u channels; mix it down to one", wav->channels);
         return fail(name, message);
     }
-    if (rate != (uint32_t)KWS_MODEL.frontend->sample_rate) {
-        snprintf(message, sizeof message, "%u samples a second; resample it to %d", rate,
+    if (wav->rate != (uint32_t)KWS_MODEL.frontend->sample_rate) {
+        snprintf(message, sizeof message, "%u samples a second; resample it to %d", wav->rate,
                  (int)KWS_MODEL.frontend->sample_rate);
         return fail(name, message);
     }
+    if (wav->size % 2) {
+        return fail(name, "its sound ends in the middle of a sample; write the file again");
+    }
     return 1;
 }
 
-/* Reads a RIFF header up to the first byte of sound. */
 static int open_wav(source_t *source) {
-    const char *name = source->name;
-    unsigned char head[12], format[40];
-    int format_seen = 0;
-    source->file = fopen(name, "rb");
+    wav_t wav;
+    source->file = fopen(source->name, "rb");
     if (!source->file) {
-        return fail(name, strerror(errno));
+        return fail(source->name, strerror(errno));
     }
-    if (!read_exactly(source->file, head, 12) || memcmp(head, "RIFF", 4) != 0 || memcmp(head + 8, "WAVE", 4) != 0) {
-        return fail(name, "not a WAV file; for raw samples use - and standard input");
+    const char *wrong = wav_open(source->file, &wav);
+    if (wrong) {
+        return fail(source->name, wrong);
     }
-    while (read_exactly(source->file, head, 8)) {
-        uint32_t size = little_endian(head + 4, 4);
-        uint64_t padded = (uint64_t)size + size % 2; /* chunks start at even offsets */
-        if (memcmp(head, "data", 4) == 0) {
-            if (!format_seen) {
-                return fail(name, "its sound comes before its format; write the file again");
-            }
-            source->left = size;
-            return size % 2 == 0 || fail(name, "its sound ends in the middle of a sample; write the file again");
-        }
-        if (memcmp(head, "fmt ", 4) == 0) {
-            size_t kept = size < sizeof format ? size : sizeof format;
-            if (size < 16 || !read_exactly(source->file, format, kept)) {
-                return fail(name, "its format chunk is cut short; write the file again");
-            }
-            if (!check_format(name, format, size)) {
-                return 0;
-            }
-            format_seen = 1;
-            padded -= kept;
-        }
-        if (!skip(source->file, padded)) {
-            break;
-        }
-    }
-    return fail(name, "ends before any sound; write the file again");
+    source->left = wav.size;
+    return check_format(source->name, &wav);
 }
 
 /* Up to `n` samples into pcm. Returns their count, 0 at the end, or -1 after an error message. */
@@ -155,53 +105,11 @@ static int read_pcm(source_t *source, int n) {
     return (int)(got / 2);
 }
 
-/* Length of the UTF-8 sequence at `at`, 0 where there is none. */
-static int utf8_length(const unsigned char *at) {
-    static const unsigned char least_second[5] = {0, 0, 0, 0xa0, 0x90}; /* refuses overlong forms */
-    int length = at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : (at[0] & 0xf0) == 0xe0 ? 3 : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
-    for (int i = 1; i < length; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    if ((at[0] == 0xe0 || at[0] == 0xf0) && at[1] < least_second[length]) {
-        return 0;
-    }
-    if ((at[0] == 0xed && at[1] >= 0xa0) || (at[0] == 0xf4 && at[1] >= 0x90)) {
-        return 0; /* surrogates, and beyond the last code point */
-    }
-    return length;
-}
-
-static void print_json_string(const char *text) {
-    putchar('"');
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        if (*at == '"' || *at == '\\') {
-            printf("\\%c", *at);
-        } else if (*at < 0x20 || *at == 0x7f) {
-            printf("\\u%04x", *at);
-        } else if (*at < 0x80) {
-            putchar(*at);
-        } else {
-            int length = utf8_length(at);
-            if (length == 0) {
-                printf("\\ufffd"); /* a file name may be any bytes, JSON may not */
-                continue;
-            }
-            fwrite(at, 1, (size_t)length, stdout);
-            at += length - 1;
-        }
-    }
-    putchar('"');
-}
-
 static void print_event(const char *name, const kws_event_t *event) {
-    printf("{\"file\": ");
-    print_json_string(name);
-    printf(", \"word\": ");
-    print_json_string(KWS_MODEL.class_names[event->word]);
-    printf(", \"time\": %.3f, \"score\": %.4f, \"depth\": %d}\n",
-           (double)event->sample / KWS_MODEL.frontend->sample_rate, (double)event->score, (int)event->delta);
+    static char line[JSON_LINE];
+    json_event(line, name, KWS_MODEL.class_names[event->word], (double)event->sample / KWS_MODEL.frontend->sample_rate,
+               (double)event->score, (int)event->delta);
+    puts(line);
     fflush(stdout); /* a pipe should hear of it now */
 }
 

@@ -1,0 +1,98 @@
+"""What the appliance is made of that others made: Debian's packages of kernel and firmware, pinned."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kws.data.download import Progress, download, sha256_of, silent
+from kws.errors import KwsError
+
+MIRROR = "https://deb.debian.org/debian"
+
+
+@dataclass(frozen=True)
+class Package:
+    """One Debian package.
+
+    Attributes:
+        path: below the mirror.
+        sha256: of the file, as Debian's signed index of that release states it.
+    """
+
+    path: str
+    sha256: str
+
+    @property
+    def file(self) -> str:
+        """The file's name."""
+        return self.path.rpartition("/")[2]
+
+
+FIRMWARE = Package(
+    "pool/non-free-firmware/r/raspi-firmware/raspi-firmware_1.20240424+ds-6_all.deb",
+    "f95a3d3c41df10bac33580be91b595efa1e126ad5e4b7eca75ce26fbbc69af06",
+)
+KERNEL = Package(
+    "pool/main/l/linux-signed-arm64/linux-image-6.12.117+deb13-arm64_6.12.117-1_arm64.deb",
+    "73805585385c78e048e63fdfba66da36bab724c2cdebd96a3055a8a4f1ae287a",
+)
+
+
+def fetch(package: Package, folder: Path, mirror: str = MIRROR, progress: Progress = silent) -> Path:
+    """The package in ``folder``, downloaded where it is not there yet. Its SHA-256 has been checked.
+
+    Raises:
+        KwsError: it cannot be downloaded, or is another file.
+    """
+    path = folder / package.file
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.exists() and sha256_of(path, progress) == package.sha256:
+        return path
+    try:
+        download(f"{mirror}/{package.path}", path, package.sha256, progress=progress)
+    except KwsError as error:
+        raise KwsError(
+            f"{error} Debian keeps a version for some months on its mirrors and for ever on snapshot.debian.org; "
+            f"--parts names a folder that holds {package.file}."
+        ) from error
+    return path
+
+
+def unpack(path: Path, wanted: Iterable[str]) -> dict[str, bytes]:
+    """Files of a package by their path in it, without the leading "./": those that begin with one of ``wanted``.
+
+    Raises:
+        KwsError: not a Debian package, or one that is damaged.
+    """
+    prefixes = tuple(wanted)
+    try:
+        data = _member(path.read_bytes(), "data.tar")
+        found = {}
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            for member in archive:
+                name = member.name.removeprefix("./")
+                if member.isfile() and name.startswith(prefixes):
+                    file = archive.extractfile(member)
+                    assert file is not None
+                    found[name] = file.read()
+    except (tarfile.TarError, lzma.LZMAError, EOFError, ValueError) as error:
+        raise KwsError(f"{path}: is no Debian package, or a damaged one ({error}); delete it and try again.") from error
+    return found
+
+
+def _member(data: bytes, wanted: str) -> bytes:
+    """The member of an ar archive whose name begins with ``wanted``."""
+    if data[:8] != b"!<arch>\n":
+        raise ValueError("it does not begin as one")
+    at = 8
+    while at + 60 <= len(data):
+        name, size = data[at : at + 16].decode("latin-1").strip(), int(data[at + 48 : at + 58])
+        if name.startswith(wanted):
+            return data[at + 60 : at + 60 + size]
+        at += 60 + size + size % 2
+    raise ValueError(f"it has no {wanted}")
