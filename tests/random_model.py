@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kws.features import PRESETS, Preset
 from kws.model.fold import StreamLayer, class_step, conv1_step
-from kws.model.folded import FoldedBlock, FoldedDepth, FoldedModel, FoldedPass
+from kws.model.folded import FoldedBlock, FoldedDepth, FoldedModel, FoldedPass, full_count
 
 
 def random_model(
@@ -19,6 +19,7 @@ def random_model(
     preset: Preset | None = None,
     deltas: tuple[int, ...] = (1, 2, 4),
     n_words: int | None = None,
+    planes: int = 1,
 ) -> FoldedModel:
     """A model whose every layer is alive: thresholds near the middle of what they see, values of order one.
 
@@ -31,6 +32,7 @@ def random_model(
         preset: features; the default preset if None.
         deltas: depths.
         n_words: word classes; ``n_classes - 2``, at least 1, if None.
+        planes: bits of every binary layer's input.
     """
     rng = np.random.default_rng(seed)
     preset = preset or PRESETS["bifsmn"]
@@ -44,8 +46,15 @@ def random_model(
     def whole(values: NDArray[np.float64]) -> NDArray[np.int16]:
         return np.rint(values).astype(np.int16)
 
+    def edges(middle: NDArray[np.float64], spread: float) -> NDArray[np.int16]:
+        """Thresholds [E, channels]: around those of the first plane lie those of the second."""
+        if planes == 1:
+            return whole(middle[None])
+        above, below = spread * rng.uniform(0.2, 1.5, (2, len(middle)))
+        return whole(np.stack([middle, middle + above, middle - below]))
+
     def inputs() -> NDArray[np.int16]:
-        return whole(0.3 * 2.0**bits * rng.standard_normal(channels))
+        return edges(0.3 * 2.0**bits * rng.standard_normal(channels), 2.0**bits)
 
     def slopes() -> NDArray[np.int16]:
         return whole(2.0**15 * rng.uniform(-0.1, 0.5, channels))
@@ -53,11 +62,15 @@ def random_model(
     def numbers(fan_in: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
         """Scale and bias of a layer that adds to the stream."""
         sign = np.where(rng.random(channels) < 0.9, 1.0, -1.0)  # batch norms have a negative gain now and then
-        scale = sign * rng.uniform(0.3, 1.2, channels) / np.sqrt(fan_in)
-        return StreamLayer("random", scale, 0.2 * rng.standard_normal(channels), fan_in).packed(bits)
+        scale = sign * rng.uniform(0.3, 1.2, channels) / np.sqrt(fan_in) / full_count(1, planes)
+        bias = 0.2 * rng.standard_normal(channels)
+        return StreamLayer("random", scale, bias, full_count(fan_in, planes)).packed(bits)
 
     def below(fan_in: int, count: int) -> NDArray[np.int16]:
-        return whole(0.5 * fan_in + 0.25 * np.sqrt(fan_in) * rng.standard_normal(count))
+        """Limits [E, count]: a greater input differs less."""
+        spread = full_count(1, planes) * np.sqrt(fan_in)
+        middle = 0.5 * full_count(fan_in, planes) + 0.25 * spread * rng.standard_normal(count)
+        return edges(middle, -0.4 * spread)
 
     blocks = [
         FoldedBlock(
@@ -107,12 +120,13 @@ def random_model(
         preset=preset,
         class_names=words + others[: n_classes - n_words],
         n_words=n_words,
+        planes=planes,
         channels=channels,
         hidden=hidden,
         blocks=blocks,
         depths=depths,
         conv1_weight=np.ascontiguousarray(np.rint(conv1 / conv1_step(conv1)[:, None]).T).astype(np.int8),
-        conv1_threshold=whole(1000.0 * rng.standard_normal(16)),
+        conv1_threshold=edges(1000.0 * rng.standard_normal(16), 3000.0),
         conv2_weight=signs(32, 25, 16),
         conv2_below=below(400, 32),
         linear_weight=signs(channels, 32 * mels),

@@ -6,7 +6,7 @@ The few float arrays are float32, so that each numpy operation rounds once, in t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,12 @@ def network(
     depth = next(depth for depth in model.depths if depth.delta == delta)
     image = quantize(log_mel.T, F32(model.preset.offset), F32(model.preset.scale * 40))  # time first, as the taps are
     sums = sum(tap[:, :, None] * weight for weight, tap in zip(wide(model.conv1_weight), taps(image, 0), strict=True))
-    bits = np.where(sums >= model.conv1_threshold, 1, -1)
-    weight = wide(model.conv2_weight)
-    conv2 = sum(tap @ weight[:, index].T for index, tap in enumerate(taps(bits, -1)))
-    bits = np.where(differing(conv2, 400) < model.conv2_below, 1, -1)  # [T, M, 32]
-    acc = bits.reshape(model.time_steps, -1) @ wide(model.linear_weight).T
-    x = branch(acc, 8 * model.preset.n_mels, model.linear_scale, model.linear_bias, model.linear_slope)
+    inputs = levels(sums >= edge for edge in model.conv1_threshold)
+    weight, most = wide(model.conv2_weight), 3 if model.planes == 2 else 1
+    conv2 = sum(tap @ weight[:, index].T for index, tap in enumerate(taps(inputs, -most)))
+    inputs = levels(differing(conv2, 400 * most) < edge for edge in model.conv2_below)  # [T, M, 32]
+    acc = inputs.reshape(model.time_steps, -1) @ wide(model.linear_weight).T
+    x = branch(acc, 8 * model.preset.n_mels * most, model.linear_scale, model.linear_bias, model.linear_slope)
     trace = [conv2, acc]
     for one in depth.passes:
         x, more = run_pass(model, one, x)
@@ -39,6 +39,15 @@ def network(
     assert np.abs(total).max() < 2**31
     logits = depth.class_scale * total.astype(F32) + depth.class_bias
     return logits, np.concatenate([sums.reshape(-1) for sums in trace]).astype(np.int16)
+
+
+def levels(passed: Iterable[NDArray]) -> Integers:
+    """What a layer multiplies, from the edges that its input has passed: +-1, or 2 p + q of the planes p and q."""
+    first, *others = passed
+    if not others:
+        return np.where(first, 1, -1)
+    above, below = others
+    return np.where(first, np.where(above, 3, 1), np.where(below, -1, -3))
 
 
 def wide(array: NDArray) -> Integers:
@@ -89,14 +98,15 @@ def branch(acc: Integers, inputs: int, scale: NDArray, bias: NDArray, slope: NDA
 
 
 def run_pass(model: FoldedModel, one: FoldedPass, x: Integers) -> tuple[Integers, list[Integers]]:
-    block = model.blocks[one.block]
-    bits = np.pad(np.where(x >= block.memory_input, 1, -1), [(2, 2), (0, 0)], constant_values=-1)
-    memory = sum(block.memory_weight[k] * bits[k : k + len(x)] for k in range(5))
-    x = saturate(x + branch(memory, 5, one.memory_scale, one.memory_bias, block.memory_slope))
-    expand = np.where(x >= block.expand_input, 1, -1) @ wide(block.expand_weight).T
-    hidden = np.where((differing(expand, model.channels) < one.expand_below) ^ one.expand_flip, 1, -1)
+    block, most = model.blocks[one.block], 3 if model.planes == 2 else 1
+    inputs = np.pad(levels(x >= edge for edge in block.memory_input), [(2, 2), (0, 0)], constant_values=-most)
+    memory = sum(block.memory_weight[k] * inputs[k : k + len(x)] for k in range(5))
+    x = saturate(x + branch(memory, 5 * most, one.memory_scale, one.memory_bias, block.memory_slope))
+    expand = levels(x >= edge for edge in block.expand_input) @ wide(block.expand_weight).T
+    count = differing(expand, model.channels * most)
+    hidden = levels((count < edge) ^ one.expand_flip for edge in one.expand_below)
     project = hidden @ wide(block.project_weight).T
-    x = saturate(x + branch(project, model.hidden, one.project_scale, one.project_bias, block.project_slope))
+    x = saturate(x + branch(project, model.hidden * most, one.project_scale, one.project_bias, block.project_slope))
     return x, [memory, expand, project]
 
 

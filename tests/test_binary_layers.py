@@ -1,9 +1,12 @@
 """Every layer that is called binary is: weights +-s per output channel, inputs exactly +-1, also where padded."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 
+from kws.errors import KwsError
 from kws_training.binarizers import conv1_scale
 from kws_training.networks import BiFSMN, BinaryConv, BinaryLayer, BinaryMemory, Slope, Topology
 
@@ -75,6 +78,32 @@ def test_what_a_layer_multiplies_with_is_exactly_plus_or_minus_one(network, monk
             monkeypatch.undo()
         assert len(seen) == 1
         assert set(seen[0].unique().tolist()) == {1.0, -1.0}
+
+
+def test_two_planes_are_four_levels_that_each_plane_decides_alone():
+    torch.manual_seed(4)
+    network = BiFSMN(replace(TOPOLOGY, planes=2))
+    network.set_stage("binary")
+    network.train()(torch.randn(8, 32, 32) * 20 - 40)
+    for name, layer in binary_layers(network).items():
+        quantize, width = layer.quantize_input, layer.quantize_input.channels
+        x = torch.randn(1, width, 500, 1) if quantize.axis == 1 else torch.randn(500, width)
+        middle, above, below = (quantize.along(edge, x) for edge in quantize.edges())
+        first, second = x >= middle, torch.where(x >= middle, x >= above, x >= below)
+        levels = layer.binarize_input(x) * 3.0
+        assert torch.equal(levels.round(), 4.0 * first + 2.0 * second - 3.0), name
+        assert torch.allclose(levels, levels.round(), atol=1e-6)
+        assert levels.round().unique().tolist() == [-3.0, -1.0, 1.0, 3.0], name
+        assert layer.padding * 3.0 == -3.0
+        # Steps start where four levels suit each side's width, and are learned.
+        assert (quantize.above > 0).all() and (quantize.below > 0).all()
+        assert quantize.above.requires_grad and quantize.below.requires_grad
+
+
+@pytest.mark.parametrize("binarizer", ["dorefa-2", "uniform-4", "int8"])
+def test_inputs_that_are_no_signs_have_no_second_plane(binarizer):
+    with pytest.raises(KwsError, match="no second plane; choose a binarizer whose inputs are signs"):
+        BiFSMN(replace(TOPOLOGY, binarizer=binarizer, planes=2))
 
 
 def test_the_outputs_are_the_scale_times_integers(network):

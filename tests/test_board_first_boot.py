@@ -143,7 +143,7 @@ def test_without_mtools_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.
 def test_the_command_writes_a_prepared_image_and_leaves_the_source_alone(source: Path, tmp_path: Path) -> None:
     before, program, out = source.read_bytes(), tmp_path / "listener", tmp_path / "out.img"
     program.write_bytes(LISTENER)
-    app = cli.build()
+    app = cli.application()
     options = ["flash", "--os", source, "--program", program, "--image", out]
     dry = CliRunner().invoke(app, [str(part) for part in [*options, "--dry-run"]])
     assert dry.exit_code == 0 and "would write" in dry.stdout and not out.exists()

@@ -385,7 +385,7 @@ def flash(fake: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
     appliance = image.build(b"listener", b"init", KERNEL, FIRMWARE)
     monkeypatch.setattr("kws.board.disks.Machine", lambda: fake.machine)
     monkeypatch.setattr("kws.cli.flash._build", lambda *arguments: appliance)
-    app = cli.build()
+    app = cli.application()
 
     def call(*arguments: object, typed: str = "") -> Result:
         return CliRunner().invoke(app, ["flash", *map(str, arguments)], input=typed)

@@ -86,7 +86,7 @@ def test_a_closed_pipe_is_quiet() -> None:
 
 
 def _raise(error: BaseException) -> Callable[[], typer.Typer]:
-    """A stand-in for `cli.build` whose one command raises ``error``."""
+    """A stand-in for `cli.application` whose one command raises ``error``."""
 
     def build() -> typer.Typer:
         app = typer.Typer(pretty_exceptions_enable=False)
@@ -116,7 +116,7 @@ def test_what_a_command_may_raise(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(cli, "build", _raise(error))
+    monkeypatch.setattr(cli, "application", _raise(error))
     monkeypatch.setattr(sys, "argv", ["kws"])
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -129,7 +129,7 @@ def test_what_a_command_may_raise(
 
 @pytest.mark.parametrize("error", [ModuleNotFoundError("", name="kws.nothing"), ZeroDivisionError(), OSError("odd")])
 def test_a_fault_of_the_program_is_not_disguised(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "build", _raise(error))
+    monkeypatch.setattr(cli, "application", _raise(error))
     monkeypatch.setattr(sys, "argv", ["kws"])
     with pytest.raises(type(error)):
         cli.main()

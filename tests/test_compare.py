@@ -12,7 +12,7 @@ import torch
 from test_training import StopAfter, corpus, plain  # noqa: F401  (fixture)
 from typer.testing import CliRunner
 
-from kws.cli import build
+from kws.cli import application
 from kws.data.tasks import Task
 from kws.errors import KwsError
 from kws.evaluate import metrics
@@ -338,7 +338,7 @@ def test_what_others_time_and_count_is_the_network(name):
 
 def test_the_command_shows_help_and_one_sentence(tmp_path):
     result = CliRunner(env={"COLUMNS": "200"}).invoke(
-        build(), ["compare", str(tmp_path / "no.toml"), "--out", str(tmp_path)]
+        application(), ["compare", str(tmp_path / "no.toml"), "--out", str(tmp_path)]
     )
     assert isinstance(result.exception, KwsError) and "no.toml" in str(result.exception)
 
@@ -346,6 +346,6 @@ def test_the_command_shows_help_and_one_sentence(tmp_path):
 def test_the_command_writes_the_table_of_what_is_done(done):
     out, _, _ = done
     (out / "table.md").unlink()
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(build(), ["compare", str(GRID), "--out", str(out)])
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(application(), ["compare", str(GRID), "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert "5/5 bifsmn-2x64-dorefa-2-seed0 (done)" in result.stdout and (out / "table.md").is_file()

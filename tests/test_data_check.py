@@ -217,14 +217,14 @@ def test_progress_counts_every_file(corpus):
 
 
 def test_the_command_shows_and_prints_json(corpus):
-    from kws.cli import build
+    from kws.cli import application
 
     (corpus / "yes" / "text_nohash_0.wav").write_text("no sound")
-    shown = CliRunner().invoke(build(), ["data", "check", str(corpus)])
+    shown = CliRunner().invoke(application(), ["data", "check", str(corpus)])
     assert shown.exit_code == 0, shown.output
     assert "unreadable 1: skipped" in shown.output
     assert "yes/text_nohash_0.wav" in shown.output
-    printed = CliRunner().invoke(build(), ["data", "check", str(corpus), "--json"])
+    printed = CliRunner().invoke(application(), ["data", "check", str(corpus), "--json"])
     report = json.loads(printed.stdout)
     assert report["counts"]["no"] == {"training": 1, "validation": 1, "testing": 1}
     assert report["skipped"] == 1

@@ -354,12 +354,12 @@ def test_progress_reaches_the_end_of_every_stage(server, tmp_path):
 
 
 def test_the_command(server, tmp_path, monkeypatch):
-    from kws.cli import build
+    from kws.cli import application
 
     monkeypatch.setattr("kws.data.get.source_of", lambda version: server.source)
-    done = CliRunner().invoke(build(), ["data", "get", "speech-commands", "--dir", str(tmp_path)])
+    done = CliRunner().invoke(application(), ["data", "get", "speech-commands", "--dir", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert str(tmp_path / "SpeechCommands" / NAME) in done.output
     assert_complete(tmp_path)
-    unknown = CliRunner().invoke(build(), ["data", "get", "something"])
+    unknown = CliRunner().invoke(application(), ["data", "get", "something"])
     assert isinstance(unknown.exception, KwsError)

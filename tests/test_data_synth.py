@@ -233,10 +233,10 @@ def test_data_at_a_long_path_is_found(tmp_path, monkeypatch):
 
 
 def test_the_command_and_its_refusal(tmp_path):
-    from kws.cli import build
+    from kws.cli import application
 
     out = tmp_path / "out"
-    done = CliRunner().invoke(build(), ["data", "synth", "yes", "hey pi", "--out", str(out), "--count", "2"])
+    done = CliRunner().invoke(application(), ["data", "synth", "yes", "hey pi", "--out", str(out), "--count", "2"])
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in out.iterdir()) == ["hey_pi", "yes"]
     again = subprocess.run(

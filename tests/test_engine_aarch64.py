@@ -18,9 +18,11 @@ CC = "aarch64-linux-gnu-gcc"
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.fixture(params=["golden", "default"])
+@pytest.fixture(params=["golden", "default", "two planes"])
 def model(request: pytest.FixtureRequest) -> FoldedModel:
-    return load(GOLDEN / "engine.kws") if request.param == "golden" else random_model(21, n_classes=6)
+    if request.param == "golden":
+        return load(GOLDEN / "engine.kws")
+    return random_model(21, n_classes=6, planes=2 if request.param == "two planes" else 1)
 
 
 def bits(program: list[Path | str], pcm: np.ndarray, chunk: int) -> str:

@@ -22,7 +22,7 @@ from kws.engine.engine import ISAS
 from kws.errors import KwsError
 from kws.features import PRESETS, Preset, tables
 from kws.model import load
-from kws.model.folded import FoldedModel
+from kws.model.folded import FoldedModel, full_count
 
 BIFSMN = PRESETS["bifsmn"]
 SMALL = Preset("small", n_fft=256, hop=64, n_mels=8, frames=8)
@@ -99,6 +99,9 @@ SHAPES = {
     "small": {"channels": 64, "hidden": 64, "n_blocks": 4, "preset": SMALL},
     "wide": {"channels": 192, "hidden": 320, "n_blocks": 4, "n_classes": 3, "preset": WIDE},
     "largest": {"channels": 256, "hidden": 512, "n_blocks": 2, "n_classes": 37, "deltas": (1, 2)},
+    "two planes": {"planes": 2},
+    "two planes, small": {"channels": 64, "hidden": 64, "n_blocks": 4, "preset": SMALL, "planes": 2},
+    "two planes, wide": {"channels": 192, "hidden": 320, "n_blocks": 4, "preset": WIDE, "planes": 2},
     "one word": {"channels": 64, "hidden": 128, "n_blocks": 1, "n_classes": 1, "deltas": (1,), "preset": SMALL},
 }
 
@@ -137,9 +140,9 @@ def extreme_model(seed: int, **shape: object) -> FoldedModel:
             elif name.endswith(("_bias", "_input")):
                 setattr(part, name, any_of(array, -32768, 32767))
             elif name == "conv2_below":
-                setattr(part, name, any_of(array, 0, 401))
+                setattr(part, name, any_of(array, 0, full_count(400, model.planes) + 1))
             elif name == "expand_below":
-                setattr(part, name, any_of(array, 0, model.channels + 1))
+                setattr(part, name, any_of(array, 0, full_count(model.channels, model.planes) + 1))
     model.conv1_weight[:, :8] = rng.choice([-1, 1], (25, 8)) * 19
     model.conv1_weight[:, 8] = 19
     model.conv1_weight[:, 9:] = 0

@@ -13,7 +13,7 @@ from random_model import random_model
 from reference import liven, stimulus
 from typer.testing import CliRunner
 
-from kws.cli import build
+from kws.cli import application
 from kws.data.labels import Label, read_labels, write_labels
 from kws.engine import Engine
 from kws.errors import KwsError
@@ -263,7 +263,7 @@ def folder(model, tmp_path_factory) -> Path:
 
 
 def run(*arguments: object) -> str:
-    result = CliRunner().invoke(build(), [str(argument) for argument in arguments])
+    result = CliRunner().invoke(application(), [str(argument) for argument in arguments])
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.stdout

@@ -1,5 +1,6 @@
 """Folding against the network it folds: exact where a sign is read, within rounding where a value counts."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model.fold import MAX_STREAM_BITS, StreamLayer, below, class_step, conv1_step, fold, stream_bits
-from kws.model.folded import CLASS_SUM, CONV1_HALF, CONV1_HALF_SUM
+from kws.model.folded import CLASS_SUM, CONV1_HALF, CONV1_HALF_SUM, full_count
 from kws_training import binarizers, folded
 from kws_training.networks import MAX_SLOPE, BiFSMN, Topology
 
@@ -30,6 +31,9 @@ def network(seed: int, topology: Topology) -> BiFSMN:
         for parameter in net.parameters():
             if parameter.ndim == 1:
                 parameter.add_(0.3 * torch.randn_like(parameter))
+        for layer in net.binary_layers() if topology.planes == 2 else ():
+            layer.quantize_input.above.uniform_(0.5, 1.5)
+            layer.quantize_input.below.uniform_(0.2, 0.6)
         net.constrain()
         net.train()
         for _ in range(4):
@@ -38,7 +42,7 @@ def network(seed: int, topology: Topology) -> BiFSMN:
 
 
 def state_of(net: BiFSMN) -> dict[str, np.ndarray]:
-    return {key: value.numpy().copy() for key, value in net.state_dict().items()}
+    return {key: value.numpy().copy() for key, value in net.engine_state().items()}
 
 
 def folded_model(state: BiFSMN | dict[str, np.ndarray]):
@@ -49,9 +53,11 @@ def folded_model(state: BiFSMN | dict[str, np.ndarray]):
 # --- the whole network ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("planes", [1, 2])
 @pytest.mark.parametrize(("channels", "hidden", "blocks"), [(64, 128, 4), (128, 256, 8), (192, 64, 4)])
-def test_the_folded_model_answers_as_the_network_does(channels, hidden, blocks):
-    net = network(channels, Topology(n_classes=4, channels=channels, hidden=hidden, n_blocks=blocks))
+def test_the_folded_model_answers_as_the_network_does(channels, hidden, blocks, planes):
+    topology = Topology(n_classes=4, channels=channels, hidden=hidden, n_blocks=blocks, planes=planes)
+    net = network(channels, topology)
     model = folded_model(net)
     features = torch.randn(100, 32, 32) * 20 - 40
     with torch.no_grad():
@@ -65,18 +71,21 @@ def test_the_folded_model_answers_as_the_network_does(channels, hidden, blocks):
             assert exact.std() > 0.05
 
 
-def test_every_layer_adds_to_the_stream_what_the_network_adds():
-    net = network(5, SMALL)
+@pytest.mark.parametrize("planes", [1, 2])
+def test_every_layer_adds_to_the_stream_what_the_network_adds(planes):
+    net = network(5, replace(SMALL, planes=planes))
     model = folded_model(net)
     unit, features = 2.0**-model.stream_bits, torch.randn(50, 32, 32) * 20 - 40
     sums, values = {}, {}
 
     def watch(layer: str) -> None:
         module, prelu = net.get_submodule(layer), net.get_submodule(f"{layer}_prelu")
-        module.register_forward_hook(lambda module, _, out: sums.__setitem__(layer, out / module.effective()[1]))
+        full = full_count(1, planes)
+        module.register_forward_hook(lambda module, _, out: sums.__setitem__(layer, out * full / module.effective()[1]))
         prelu.register_forward_hook(lambda module, _, out: values.__setitem__(layer, out))
 
     def check(layer: str, inputs: int, scale, bias, slope) -> None:
+        inputs = full_count(inputs, planes)
         added = folded.residual(sums[layer].round().long(), inputs, scale, bias, slope) * unit
         # Half a step each: bias, scale, two products, slope; and one where every input differs.
         assert (added - values[layer]).abs().max() < 3.5 * unit, layer
@@ -96,8 +105,9 @@ def test_every_layer_adds_to_the_stream_what_the_network_adds():
             check(f"blocks.{one.block}.project", 64, one.project_scale, one.project_bias, block.project_slope)
 
 
-def test_bits_before_the_stream_are_those_of_the_network():
-    net = network(1, SMALL)
+@pytest.mark.parametrize("planes", [1, 2])
+def test_bits_before_the_stream_are_those_of_the_network(planes):
+    net = network(1, replace(SMALL, planes=planes))
     with torch.no_grad():
         net.conv1_norm.weight[::3] *= -1
         net.conv1_norm.weight[1] = 0.0
@@ -115,14 +125,15 @@ def test_bits_before_the_stream_are_those_of_the_network():
     turned = torch.where(net.conv2_norm.weight < 0, -1.0, 1.0)[:, None, None]
     conv2 = (seen["conv2"] / net.conv2.effective()[1][:, None, None] * turned).permute(0, 3, 2, 1)
     linear = seen["linear"] / net.linear.effective()[1]
-    expected = torch.cat([conv2.flatten(1), linear.flatten(1)], 1).round()
+    expected = (torch.cat([conv2.flatten(1), linear.flatten(1)], 1) * full_count(1, planes)).round()
     same = (trace[:, : expected.shape[1]] == expected).float().mean()
     assert same > 0.9999  # torch's float sums round, and a sum at its threshold may fall the other way
     assert conv2.std() > 5 and linear.std() > 3
 
 
-def test_the_expansion_is_exact_for_gains_of_either_sign():
-    net = network(3, SMALL)
+@pytest.mark.parametrize("planes", [1, 2])
+def test_the_expansion_is_exact_for_gains_of_either_sign(planes):
+    net = network(3, replace(SMALL, planes=planes))
     with torch.no_grad():
         norm = net.blocks[3].expand_norm.norms["1"]
         norm.weight[::3] *= -1
@@ -131,11 +142,15 @@ def test_the_expansion_is_exact_for_gains_of_either_sign():
         one = model.depths[0].passes[3]
         assert one.expand_flip.any() and not one.expand_flip.all()
         weight, scale = net.blocks[3].expand.effective()
-        bits = torch.where(torch.rand(500, 64) < 0.5, 1.0, -1.0)
-        sums = bits @ weight.T
-        expected = norm(sums * scale) >= 0
-    count = (64 - sums.long().numpy()) // 2
-    assert np.array_equal((count < one.expand_below) ^ one.expand_flip, expected.numpy())
+        full, edges = full_count(1, planes), net.blocks[3].project.quantize_input.edges().double()
+        levels = full - 2.0 * torch.randint(0, full + 1, (500, 64))
+        sums = (levels @ weight.T).double()
+        hidden = norm.double()(sums * scale.double() / full)
+        hidden = torch.where(hidden >= 0, hidden, hidden * net.blocks[3].expand_prelu.slope.double())
+        expected = (hidden >= edges[:, None]).numpy()
+    count = (full * 64 - sums.long().numpy()) // 2
+    assert np.array_equal((count < one.expand_below[:, None]) ^ one.expand_flip, expected)
+    assert all(0.02 < edge.mean() < 0.98 for edge in expected)
 
 
 # --- thresholds -------------------------------------------------------------------------------------------------------
@@ -190,9 +205,9 @@ def test_a_threshold_beyond_16_bits_is_met_at_half_the_resolution():
         state[f"conv1_norm.{key}"][0] = value
     model = folded_model(state)  # 1 where the mean of the input is above -70 / 25 = -2.8, or -112 steps
     whole = model.conv1_weight[:, 0].astype(np.int64)
-    assert model.conv1_threshold[0] > -32768 and set(whole) == {whole[0]}
+    assert model.conv1_threshold[0, 0] > -32768 and set(whole) == {whole[0]}
     for level, bit in ((-128, False), (-120, False), (-110, True), (127, True)):
-        assert (level * whole.sum() >= model.conv1_threshold[0]) == bit
+        assert (level * whole.sum() >= model.conv1_threshold[0, 0]) == bit
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
@@ -236,13 +251,13 @@ def test_the_stream_has_as_many_fraction_bits_as_fit():
 
 def test_inputs_of_the_stream_are_compared_as_the_network_does():
     state = state_of(network(0, SMALL))
-    state["blocks.1.memory_input"][:5] = [0.0, 0.001, -0.001, 1e6, -1e6]
+    state["blocks.1.memory.edges"][0, :5] = [0.0, 0.001, -0.001, 1e6, -1e6]
     model = folded_model(state)
     unit = 2.0**-model.stream_bits
     for block, at in ((model.blocks[i], f"blocks.{i}") for i in range(4)):
-        for name in ("memory_input", "expand_input"):
-            limit = getattr(block, name).astype(int)
-            real = np.clip(state[f"{at}.{name}"].astype(np.float64), -32768 * unit, 32767 * unit)
+        for name in ("memory", "expand"):
+            limit = getattr(block, f"{name}_input").astype(int)
+            real = np.clip(state[f"{at}.{name}.edges"].astype(np.float64), -32768 * unit, 32767 * unit)
             assert (limit * unit >= real).all() and ((limit - 1) * unit < real).all()
 
 

@@ -40,7 +40,7 @@ def test_the_runtime_imports_nothing_heavy() -> None:
 
 
 def test_import_kws_needs_no_numpy() -> None:
-    loaded = python("import sys, kws, kws.cli; kws.cli.build(); print('numpy' in sys.modules)")
+    loaded = python("import sys, kws, kws.cli; kws.cli.application(); print('numpy' in sys.modules)")
     assert loaded.strip() == "False"
 
 

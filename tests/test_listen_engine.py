@@ -13,7 +13,7 @@ from random_model import random_model
 from reference import liven, stimulus
 from typer.testing import CliRunner
 
-from kws.cli import build
+from kws.cli import application
 from kws.data.audio import read_audio
 from kws.engine import Engine
 from kws.errors import KwsError
@@ -57,7 +57,7 @@ def test_files_give_the_stream_s_events(tmp_path, model, sound, depth):
     soundfile.write(tmp_path / "b.flac", np.stack([sound[::-1]] * 2, axis=1), 48000)
     files = [tmp_path / "a.wav", tmp_path / "b.flac"]
     arguments = ["listen", *map(str, files), "--model", str(path), "--depth", str(depth), "--json"]
-    result = CliRunner().invoke(build(), arguments)
+    result = CliRunner().invoke(application(), arguments)
     assert result.exit_code == 0, result.output
     wanted = [event for file in files for event in expected(folded, read_audio(file), depth)]
     assert wanted
@@ -83,14 +83,16 @@ def test_settings_reach_the_stream(tmp_path, model, options, change):
     stream = Engine(folded).stream()
     change(stream)
     wanted = [(one.word, round(one.time, 3), round(one.score, 4), one.depth) for one in stream.feed(samples)]
-    result = CliRunner().invoke(build(), ["listen", str(tmp_path / "a.wav"), "--model", str(path), "--json", *options])
+    result = CliRunner().invoke(
+        application(), ["listen", str(tmp_path / "a.wav"), "--model", str(path), "--json", *options]
+    )
     assert found(result.stdout) == wanted != expected(folded, sound, 1)
 
 
 @pytest.mark.parametrize("options", [["--sensitivity", "1.5"], ["--sensitivity", "nan"], ["--gate", "inf"]])
 def test_settings_out_of_range_are_one_sentence(tmp_path, model, sound, options):
     soundfile.write(tmp_path / "a.wav", sound, 16000)
-    result = CliRunner().invoke(build(), ["listen", str(tmp_path / "a.wav"), "--model", str(model[1]), *options])
+    result = CliRunner().invoke(application(), ["listen", str(tmp_path / "a.wav"), "--model", str(model[1]), *options])
     assert isinstance(result.exception, KwsError) and "not a number in" in str(result.exception)
 
 
@@ -105,13 +107,15 @@ def test_a_16_khz_microphone_gives_the_file_s_events_exactly(tmp_path, model, so
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
     # The fake plays faster than real time.
     monkeypatch.setattr(microphone, "MOST_WAITING_SECONDS", np.inf)
-    result = CliRunner().invoke(build(), ["listen", "--model", str(path), "--json"])
+    result = CliRunner().invoke(application(), ["listen", "--model", str(path), "--json"])
     assert result.exit_code == 0, result.output
     assert found(result.stdout) == expected(folded, sound, 1)
 
 
 def test_a_model_that_is_none_is_one_sentence(tmp_path):
     (tmp_path / "bad.kws").write_bytes(b"KWSMODEL and nothing more")
-    result = CliRunner().invoke(build(), ["listen", str(tmp_path / "a.wav"), "--model", str(tmp_path / "bad.kws")])
+    result = CliRunner().invoke(
+        application(), ["listen", str(tmp_path / "a.wav"), "--model", str(tmp_path / "bad.kws")]
+    )
     assert isinstance(result.exception, KwsError)
     assert "bad.kws" in str(result.exception)

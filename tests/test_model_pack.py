@@ -47,16 +47,16 @@ def test_types_and_shapes_are_those_of_the_header() -> None:
     expected = {
         "word_threshold": (np.float32, (3, 10)),
         "conv1_weight": (np.int8, (25, 16)),
-        "conv1_threshold": (np.int16, (16,)),
+        "conv1_threshold": (np.int16, (1, 16)),
         "conv2_weight": (np.uint16, (32, 25)),
-        "conv2_below": (np.int16, (32,)),
+        "conv2_below": (np.int16, (1, 32)),
         "linear_weight": (np.uint64, (128, 4)),
         "block2_memory_weight": (np.uint64, (5, 2)),
         "block2_expand_weight": (np.uint64, (256, 2)),
         "block2_project_weight": (np.uint64, (128, 4)),
-        "block2_memory_input": (np.int16, (128,)),
+        "block2_memory_input": (np.int16, (1, 128)),
         "pass_d2_3_memory_scale": (np.int16, (128,)),
-        "pass_d2_3_expand_below": (np.int16, (256,)),
+        "pass_d2_3_expand_below": (np.int16, (1, 256)),
         "pass_d2_3_expand_flip": (np.uint64, (4,)),
         "depth_d4_class_scale": (np.float32, (12,)),
         "class_weight": (np.int8, (12, 1, 128, 8)),
@@ -64,6 +64,9 @@ def test_types_and_shapes_are_those_of_the_header() -> None:
     for name, (dtype, shape) in expected.items():
         assert (packed[name].dtype, packed[name].shape) == (np.dtype(dtype), shape), name
         assert packed[name].flags.c_contiguous
+    two = packed_arrays(random_model(0, planes=2))
+    assert two["conv1_threshold"].shape == (3, 16) and two["pass_d2_3_expand_below"].shape == (3, 256)
+    assert two["block2_expand_weight"].shape == packed["block2_expand_weight"].shape
 
 
 def test_numbers_are_stored_as_they_are() -> None:

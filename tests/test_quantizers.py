@@ -14,7 +14,7 @@ from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model.fold import fold, signs
 from kws_training import folded
-from kws_training.networks import BiFSMN, Topology
+from kws_training.networks import BiFSMN, BinaryLayer, Topology
 from kws_training.quantizers import BINARIZERS, DEFAULT, find
 from kws_training.quantizers.bipointnet import EntropyMaximizingMax
 from kws_training.quantizers.dorefa import REACH
@@ -530,9 +530,13 @@ def test_the_folded_weights_are_the_effective_ones(name):
 
 def test_the_default_folds_its_latent_weights_untouched():
     net = network(DEFAULT)
-    state = net.state_dict()
-    assert all(torch.equal(value, state[key]) for key, value in net.engine_state().items())
-    assert set(state) == set(net.engine_state())
+    state, engine = net.state_dict(), net.engine_state()
+    assert all(torch.equal(value, engine[key]) for key, value in state.items())
+    assert {key for key in engine if key not in state} == {
+        f"{name}.edges" for name, layer in net.named_modules() if isinstance(layer, BinaryLayer)
+    }
+    assert torch.equal(engine["blocks.1.memory.edges"], net.blocks[1].memory_input.double()[None])
+    assert not engine["linear.edges"].any()
 
 
 def test_a_step_with_the_default_is_what_it_was_before_there_was_a_choice(monkeypatch):

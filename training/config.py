@@ -113,9 +113,8 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
     "standard": (
         StageSettings("teacher", 50, 3e-3, 5e-2, STRONG, unknown=0.6, identity=0.5, smoothing=0.1),
         StageSettings("teacher", 12, 1e-3, 5e-2, STRONG, unknown=0.2, identity=0.5, smoothing=0.1),
-        StageSettings("activations", 6, 2e-3, 1e-4, GENTLE, unknown=0.3),
-        StageSettings("binary", 54, 2e-3, 0.0, GENTLE, unknown=0.3),
-        StageSettings("binary", 16, 5e-4, 0.0, GENTLE, unknown=0.3),
+        StageSettings("activations", 4, 2e-3, 1e-4, GENTLE, unknown=0.3),
+        StageSettings("binary", 46, 2e-3, 0.0, GENTLE, unknown=0.3),
     ),
     "quick": (
         StageSettings("teacher", 8, 3e-3, 1e-2),

@@ -1,6 +1,6 @@
 """A folded model in torch: the engine's integers, operation by operation, as the truth that the C is held to.
 
-Products of +-1 and of 8-bit numbers are summed in floats where the sum stays below what those hold exactly, which is
+Products of small whole numbers are summed in floats where the sum stays below what those hold exactly, which is
 quick and exact in any order; everything else is int64.
 """
 
@@ -14,7 +14,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kws.model.folded import CONV1_CHANNELS, CONV2_CHANNELS, INT16_MAX, KERNEL, FoldedDepth, FoldedModel, FoldedPass
+from kws.model.folded import (
+    CONV1_CHANNELS,
+    CONV2_CHANNELS,
+    INT16_MAX,
+    KERNEL,
+    FoldedDepth,
+    FoldedModel,
+    FoldedPass,
+    full_count,
+)
 from kws_training.features import LogMel
 
 PAD = KERNEL // 2
@@ -46,6 +55,12 @@ def _bits(condition: Tensor) -> Tensor:
     return torch.where(condition, 1.0, -1.0)
 
 
+def _levels(passed: Tensor) -> Tensor:
+    """What a layer multiplies, from the edges that its input has passed, bool [E, ...]: +-1; or +-1 and +-3."""
+    first = _bits(passed[0])
+    return first if len(passed) == 1 else 2.0 * first + torch.where(passed[0], _bits(passed[1]), _bits(passed[2]))
+
+
 def saturate(x: Tensor) -> Tensor:
     """int64, cut to what 16 bits hold."""
     return x.clamp(-INT16_MAX - 1, INT16_MAX)
@@ -65,7 +80,10 @@ def quantize(features: Tensor, offset: float, steps_per_db: float) -> Tensor:
 
 
 def residual(accumulator: Tensor, inputs: int, scale: NDArray, bias: NDArray, slope: NDArray) -> Tensor:
-    """What a binary layer adds to the stream: batch norm and PReLU of its accumulators, ``inputs - 2 d``, int64."""
+    """What a binary layer adds to the stream: batch norm and PReLU of its accumulators, ``inputs - 2 d``, int64.
+
+    ``inputs``: as ``full_count`` counts them.
+    """
     shift = 15 - (inputs - 1).bit_length()
     lifted = (torch.div(inputs - accumulator, 2, rounding_mode="floor") << shift).clamp_max(INT16_MAX)
     value = saturate(_whole(bias) - mulr(lifted, _whole(scale)))
@@ -73,39 +91,42 @@ def residual(accumulator: Tensor, inputs: int, scale: NDArray, bias: NDArray, sl
 
 
 def _convolutions(model: FoldedModel, features: Tensor, trace: Trace) -> Tensor:
-    """[batch, n_mels, frames] in dB to the linear layer's +-1 inputs [batch, T, 32 * M]."""
+    """[batch, n_mels, frames] in dB to the linear layer's inputs [batch, T, 32 * M]."""
     x = quantize(features, model.preset.offset, model.preset.steps_per_db).float().transpose(1, 2).unsqueeze(1)
     weight = _tensor(model.conv1_weight).float().T.reshape(CONV1_CHANNELS, 1, KERNEL, KERNEL)
     total = F.conv2d(x, weight, stride=2, padding=PAD)  # below 2**17
-    bits = _bits(total >= _tensor(model.conv1_threshold).float()[:, None, None])
+    levels = _levels(total >= _tensor(model.conv1_threshold).float()[:, None, :, None, None])
     weight = _tensor(model.conv2_weight).float().transpose(1, 2)
     weight = weight.reshape(CONV2_CHANNELS, CONV1_CHANNELS, KERNEL, KERNEL)
-    total = F.conv2d(F.pad(bits, (PAD, PAD, PAD, PAD), value=-1.0), weight, stride=2)
+    full = full_count(1, model.planes)
+    total = F.conv2d(F.pad(levels, (PAD, PAD, PAD, PAD), value=-full), weight, stride=2)
     accumulator = total.permute(0, 2, 3, 1).long()
     trace.add(accumulator)
-    differing = torch.div(KERNEL * KERNEL * CONV1_CHANNELS - accumulator, 2, rounding_mode="floor")
-    return _bits(differing < _whole(model.conv2_below)).flatten(2)
+    differing = torch.div(full * KERNEL * KERNEL * CONV1_CHANNELS - accumulator, 2, rounding_mode="floor")
+    return _levels(differing < _whole(model.conv2_below)[:, None, None, None]).flatten(2)
 
 
-def _matmul(bits: Tensor, weight: NDArray, trace: Trace) -> Tensor:
-    accumulator = F.linear(bits, _tensor(weight).float()).long()
+def _matmul(levels: Tensor, weight: NDArray, trace: Trace) -> Tensor:
+    accumulator = F.linear(levels, _tensor(weight).float()).long()
     trace.add(accumulator)
     return accumulator
 
 
 def _block(model: FoldedModel, one: FoldedPass, x: Tensor, trace: Trace) -> Tensor:
     block, steps = model.blocks[one.block], x.shape[1]
-    bits = F.pad(_bits(x >= _whole(block.memory_input)), (0, 0, PAD, PAD), value=-1.0)
+    full = full_count(1, model.planes)
+    levels = F.pad(_levels(x >= _whole(block.memory_input)[:, None, None]), (0, 0, PAD, PAD), value=-full)
     taps = _tensor(block.memory_weight).float()
-    accumulator = torch.stack([bits[:, k : k + steps] * taps[k] for k in range(KERNEL)]).sum(0).long()
+    accumulator = torch.stack([levels[:, k : k + steps] * taps[k] for k in range(KERNEL)]).sum(0).long()
     trace.add(accumulator)
-    x = saturate(x + residual(accumulator, KERNEL, one.memory_scale, one.memory_bias, block.memory_slope))
+    x = saturate(x + residual(accumulator, full * KERNEL, one.memory_scale, one.memory_bias, block.memory_slope))
 
-    accumulator = _matmul(_bits(x >= _whole(block.expand_input)), block.expand_weight, trace)
-    differing = torch.div(model.channels - accumulator, 2, rounding_mode="floor")
-    bits = _bits((differing < _whole(one.expand_below)) ^ _tensor(one.expand_flip))
-    accumulator = _matmul(bits, block.project_weight, trace)
-    return saturate(x + residual(accumulator, model.hidden, one.project_scale, one.project_bias, block.project_slope))
+    accumulator = _matmul(_levels(x >= _whole(block.expand_input)[:, None, None]), block.expand_weight, trace)
+    differing = torch.div(full * model.channels - accumulator, 2, rounding_mode="floor")
+    levels = _levels((differing < _whole(one.expand_below)[:, None, None]) ^ _tensor(one.expand_flip))
+    accumulator = _matmul(levels, block.project_weight, trace)
+    inputs = full * model.hidden
+    return saturate(x + residual(accumulator, inputs, one.project_scale, one.project_bias, block.project_slope))
 
 
 def _classify(model: FoldedModel, x: Tensor, depth: FoldedDepth) -> Tensor:
@@ -125,9 +146,10 @@ def network(model: FoldedModel, features: Tensor, delta: int) -> tuple[Tensor, T
     """
     depth = next(depth for depth in model.depths if depth.delta == delta)
     trace = Trace()
-    bits = _convolutions(model, features, trace)
-    accumulator = _matmul(bits, model.linear_weight, trace)
-    x = residual(accumulator, bits.shape[2], model.linear_scale, model.linear_bias, model.linear_slope)
+    levels = _convolutions(model, features, trace)
+    accumulator = _matmul(levels, model.linear_weight, trace)
+    inputs = full_count(levels.shape[2], model.planes)
+    x = residual(accumulator, inputs, model.linear_scale, model.linear_bias, model.linear_slope)
     for one in depth.passes:
         x = _block(model, one, x, trace)
     return _classify(model, x, depth), trace.joined()

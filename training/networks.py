@@ -48,6 +48,7 @@ class Topology:
         n_blocks: a multiple of the largest delta.
         deltas: depths trained at once, deepest (smallest) first.
         binarizer: of inputs and weights, a key of ``quantizers.BINARIZERS``.
+        planes: of every binary layer's input, 1 or 2: each a bit an input.
     """
 
     preset: str = "bifsmn"
@@ -57,6 +58,7 @@ class Topology:
     n_blocks: int = 8
     deltas: tuple[int, ...] = (1, 2, 4)
     binarizer: str = DEFAULT
+    planes: int = 1
 
     def blocks_at(self, delta: int) -> list[int]:
         """Indices of the blocks that depth ``delta`` runs: the last of every ``delta``."""
@@ -64,6 +66,10 @@ class Topology:
 
     def as_dict(self) -> dict:
         return asdict(self)
+
+
+NETWORKS: dict[str, int] = {"bifsmn": 1, "bifsmnv2": 2}
+"""Planes of the inputs of the networks that ``kws train --network`` names; all else is one topology."""
 
 
 def is_quantizers(key: str) -> bool:
@@ -137,6 +143,8 @@ class BinaryLayer(nn.Module):
         self.weight = nn.Parameter(torch.empty(shape).uniform_(-1.0, 1.0) * (3.0 / fan_in) ** 0.5)
         binarizer = find(topology.binarizer)
         self.quantize_input = binarizer.inputs(channels, axis, shifted)
+        if topology.planes == 2:
+            self.quantize_input.add_plane()
         self.quantize_weight = binarizer.weights(shape[0])
         self.quantize_weight.start(self.weight)
 
@@ -312,29 +320,34 @@ class BiFSMN(nn.Module):
         self.load_state_dict(kept | {key: value for key, value in state.items() if not is_quantizers(key)})
 
     def engine_state(self) -> dict[str, Tensor]:
-        """The state as ``kws.model.fold`` takes it: no binarizer left, only weights and batch norms.
+        """The state as ``kws.model.fold`` takes it: no binarizer left, only weights, batch norms and thresholds.
 
-        An input's threshold a moves into the batch norm before it: ``PReLU(z) >= a`` is ``z - PReLU^-1(a) >= 0``. Of
-        layers that read the residual stream, the threshold is the network's and not the binarizer's.
+        ``<layer>.edges``, [2 planes - 1, channels], are the thresholds of a layer's input: of the first plane, and of
+        the second where the first is 1 and where it is 0; in units of the residual stream where the layer reads that,
+        and else of the batch norm before it: what the input's threshold is after the PReLU between, the edge is before.
         """
         state = {key: value.detach().clone() for key, value in self.state_dict().items() if not is_quantizers(key)}
         for name, layer in self.named_modules():
             if isinstance(layer, BinaryLayer):
                 state[f"{name}.weight"] = layer.engine_weight()
-        readers = [
-            ("conv1_norm", self.conv1_prelu.weight, self.conv2),
-            ("conv2_norm", self.conv2_prelu.weight, self.linear),
-        ]
+        for name, layer, slope in self._readers():
+            edges = layer.quantize_input.edges().detach().double()
+            state[f"{name}.edges"] = torch.where(edges >= 0.0, edges, edges / slope.detach().double())
         for index, block in enumerate(self.blocks):
-            norms = [f"blocks.{index}.expand_norm.norms.{delta}" for delta in block.expand_norm.norms]
-            readers += [(norm, block.expand_prelu.slope, block.project) for norm in norms]
-        for norm, slope, layer in readers:
-            threshold = layer.quantize_input.threshold
-            if threshold is not None:
-                edge = threshold.detach().double()
-                edge = torch.where(edge >= 0.0, edge, edge / slope.detach().double())
-                state[f"{norm}.bias"] = state[f"{norm}.bias"].double() - edge
+            for name, layer, threshold in (
+                ("memory", block.memory, block.memory_input),
+                ("expand", block.expand, block.expand_input),
+            ):
+                edges = layer.quantize_input.edges().detach().double()
+                state[f"blocks.{index}.{name}.edges"] = edges + threshold.detach().double()
         return state
+
+    def _readers(self) -> Iterator[tuple[str, BinaryLayer, Tensor]]:
+        """The layers whose input is a PReLU's output, by name, and that PReLU's slopes."""
+        yield "conv2", self.conv2, self.conv1_prelu.weight
+        yield "linear", self.linear, self.conv2_prelu.weight
+        for index, block in enumerate(self.blocks):
+            yield f"blocks.{index}.project", block.project, block.expand_prelu.slope
 
     def quantize(self, features: Tensor) -> Tensor:
         """Features in dB as the engine's first convolution sees them, in units of the normalised feature."""

@@ -19,7 +19,7 @@ from kws_training.config import Settings, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData
 from kws_training.loop import Run, Watcher
-from kws_training.networks import BiFSMN, Topology
+from kws_training.networks import NETWORKS, BiFSMN, Topology
 from kws_training.quantizers import DEFAULT, find
 
 
@@ -30,16 +30,19 @@ def new_settings(
     epochs: int | None = None,
     seed: int = 0,
     binarizer: str = DEFAULT,
+    network: str = "bifsmn",
 ) -> Settings:
     """Settings of a new run.
 
     Raises:
-        KwsError: no such recipe, preset or binarizer, or fewer than one epoch.
+        KwsError: no such recipe, preset, binarizer or network, or fewer than one epoch.
     """
     find(binarizer)
+    if network not in NETWORKS:
+        raise KwsError(f"'{network}' is no network; choose {' or '.join(NETWORKS)}.")
     if preset not in PRESETS:
         raise KwsError(f"'{preset}' is no preset; choose {' or '.join(PRESETS)}.")
-    topology = Topology(preset=preset, n_classes=len(task.class_names), binarizer=binarizer)
+    topology = Topology(preset=preset, n_classes=len(task.class_names), binarizer=binarizer, planes=NETWORKS[network])
     return Settings(task.words, task.fillers, topology, recipe(recipe_name, epochs), seed=seed)
 
 
@@ -51,14 +54,14 @@ def resumed_settings(folder: Path) -> Settings:
 def load_teacher(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
     """The weights of a teacher that an earlier run left (its folder, or its ``teacher.pt``).
 
-    Whatever that run's binarizer was: a teacher is float.
+    Whatever that run's binarizer and planes were: a teacher is float.
 
     Raises:
         KwsError: not a checkpoint, or a teacher of other words or another shape.
     """
     content = checkpoint.load(path / "teacher.pt" if path.is_dir() else path)
     made = Settings.from_dict(json.loads(content["settings"]))
-    shape = replace(made.topology, binarizer=settings.topology.binarizer)
+    shape = replace(made.topology, binarizer=settings.topology.binarizer, planes=settings.topology.planes)
     if made.words != settings.words or shape != settings.topology:
         raise KwsError(
             f"{path}: a teacher of {', '.join(made.words)} or of another shape; give one of the same, or none."

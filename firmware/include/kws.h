@@ -22,7 +22,10 @@
  * quantized features to the logits; the few floats have one fixed order and no fused multiply-adds).
  *
  * Bits: 1 stands for +1 and 0 for -1; bit i of 64-bit word j is channel 64 j + i. A binary dot product over K channels
- * is K - 2 d, d = popcount(a ^ b). Where a value feeds only a sign, the layer keeps the comparison alone:
+ * is K - 2 d, d = popcount(a ^ b). Inputs may have two planes p, q of bits, which stand for 2 p + q, one of -3, -1, 1, 3:
+ * then d = 2 d(p) + d(q) and K counts thrice. Comparisons that make them come in threes, `edges`: the first gives p, and q
+ * is that of the second where p is 1 and of the third where it is 0. Where a value feeds only such bits, the layer keeps
+ * the comparison alone:
  * bit = (d < below) ^ flip. Where the value counts, it is int16 in the model's own unit:
  * v = bias - mulr(d << shift, scale), prelu(v) = max(v, mulr(v, slope)), with mulr(a, b) = (a b + 2^14) / 2^15 rounded
  * down, `shift` the one that lifts K to 2^15 or just below, and every result saturated.
@@ -77,9 +80,9 @@ typedef struct kws_block {
     const uint64_t *memory_weight;  /* [KWS_KERNEL][C/64] depthwise taps, oldest frame first */
     const uint64_t *expand_weight;  /* [H][C/64] */
     const uint64_t *project_weight; /* [C][H/64] */
-    const int16_t *memory_input;    /* [C] bit = (x >= memory_input) feeds the depthwise memory */
+    const int16_t *memory_input;    /* [E][C] bit = (x >= memory_input) feeds the depthwise memory */
     const int16_t *memory_slope;    /* [C] PReLU slope for negative values, in 1/32768; not -32768 */
-    const int16_t *expand_input;    /* [C] bit = (x >= expand_input) feeds the expansion */
+    const int16_t *expand_input;    /* [E][C] bit = (x >= expand_input) feeds the expansion */
     const int16_t *project_slope;   /* [C] */
 } kws_block_t;
 
@@ -89,7 +92,7 @@ typedef struct kws_pass {
     const kws_block_t *block;
     const int16_t *memory_scale;  /* [C] not -32768 */
     const int16_t *memory_bias;   /* [C] the value where no input differs */
-    const int16_t *expand_below;  /* [H] 0..C+1 */
+    const int16_t *expand_below;  /* [E][H] 0..K+1 */
     const uint64_t *expand_flip;  /* [H/64] */
     const int16_t *project_scale; /* [C] */
     const int16_t *project_bias;  /* [C] */
@@ -107,6 +110,7 @@ typedef struct kws_depth {
  * convolutions are numbered 5 * time + mel. */
 typedef struct kws_model {
     uint32_t version;   /* KWS_ENGINE_VERSION */
+    int32_t planes;     /* bits of every binary layer's input, 1 or 2; E = 2 planes - 1 edges make them */
     int32_t channels;   /* C: a multiple of 64, at most 256 */
     int32_t hidden;     /* H: a multiple of 64, at most 512 */
     int32_t n_blocks;   /* 1..64 */
@@ -126,9 +130,9 @@ typedef struct kws_model {
     const char *const *class_names; /* [n_classes] */
     const float *word_threshold;    /* [n_depths][n_words] smoothed score that makes an event, at least 0 */
     const int8_t *conv1_weight;     /* [25][16] sum of |weight| of an output over taps 0..12, and 13..24, at most 255 */
-    const int16_t *conv1_threshold; /* [16] bit = (sum >= conv1_threshold), not -32768; edge padded with 0 */
+    const int16_t *conv1_threshold; /* [E][16] bit = (sum >= conv1_threshold), not -32768; edge padded with 0 */
     const uint16_t *conv2_weight;   /* [32][25] bit i of a tap is input channel i; edge padded with -1 */
-    const int16_t *conv2_below;     /* [32] bit = (d < conv2_below) */
+    const int16_t *conv2_below;     /* [E][32] bit = (d < conv2_below) */
     const uint64_t *linear_weight;  /* [C][M*32/64] input 32 * mel + channel */
     const int16_t *linear_scale;    /* [C] x = prelu(linear(bits)); not -32768 */
     const int16_t *linear_bias;     /* [C] */
@@ -170,7 +174,7 @@ kws_status_t kws_classify(kws_state_t *state, const int16_t *pcm, float *logits)
 kws_status_t kws_features(kws_state_t *state, const int16_t *pcm, float *features);
 kws_status_t kws_network(kws_state_t *state, const float *features, float *logits);
 
-/* Integer accumulators K - 2 d of one kws_network call at `delta`, in the order they are computed, for tests:
+/* Integer accumulators K - 2 d (two planes: 3 K - 2 d) of one kws_network call at `delta`, in the order they are computed, for tests:
  * convolution [time][mel][32], linear [T][C], then per pass memory [T][C], expansion [T][H], projection [T][C]. */
 size_t kws_trace_size(const kws_model_t *model, int delta); /* count of int16 values, 0 where delta is unknown */
 kws_status_t kws_network_traced(kws_state_t *state, const float *features, float *logits, int16_t *trace);

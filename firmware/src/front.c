@@ -9,6 +9,7 @@
  */
 #include "state.h"
 #include "sums.h"
+#include "two_planes.h"
 
 /* Outputs computed by one call of a convolution: what its pointers to inputs cost on the stack. */
 enum { CHUNK = 8, INPUTS = 2 * CHUNK + 3 };
@@ -42,8 +43,12 @@ static void compute_columns(const kws_state_t *s, const kwsi_front_t *front, int
         int count = smaller(CHUNK, end - from);
         const int8_t *rows[INPUTS];
         find_rows(s, front, from, count, rows);
-        s->kernels->conv1(rows, count, n_mels, model->conv1_weight, model->conv1_threshold,
-                          front->columns + from * kwsi_column_words(n_mels));
+        uint16_t *bits = front->columns + from * model->planes * kwsi_column_words(n_mels);
+        if (model->planes == 1) {
+            s->kernels->conv1(rows, count, n_mels, model->conv1_weight, model->conv1_threshold, bits);
+        } else {
+            kwsi_conv1_two(s->kernels->conv1, rows, count, n_mels, model->conv1_weight, model->conv1_threshold, bits);
+        }
     }
 }
 
@@ -51,7 +56,7 @@ static void compute_columns(const kws_state_t *s, const kwsi_front_t *front, int
 static void find_columns(const kws_state_t *s, const kwsi_front_t *front, int from, int count,
                          const uint16_t *columns[INPUTS]) {
     const kws_frontend_t *f = s->model->frontend;
-    int words = kwsi_column_words(f->n_mels), column = 2 * from - 2, end = f->frames / 2;
+    int words = s->model->planes * kwsi_column_words(f->n_mels), column = 2 * from - 2, end = f->frames / 2;
     const uint16_t *at = front->columns + (column > 0 ? column : 0) * words;
     for (int i = 0; i < 2 * count + 3; i++, column++) {
         columns[i] = (const uint16_t *)s->padding;
@@ -70,8 +75,9 @@ static void compute_steps(const kws_state_t *s, const kwsi_front_t *front, int f
         int count = smaller(CHUNK, end - from);
         const uint16_t *columns[INPUTS];
         find_columns(s, front, from, count, columns);
-        s->kernels->conv2(columns, count, m, model->conv2_weight, model->conv2_below,
-                          front->linear_input + from * (m / 2));
+        uint64_t *bits = front->linear_input + from * model->planes * (m / 2);
+        kwsi_conv2_fn *convolve = model->planes == 1 ? s->kernels->conv2 : kwsi_conv2_two;
+        convolve(columns, count, m, model->conv2_weight, model->conv2_below, bits);
     }
 }
 
@@ -79,7 +85,7 @@ static void compute_steps(const kws_state_t *s, const kwsi_front_t *front, int f
 static void advance(const kws_state_t *s, const kwsi_front_t *front, int steps) {
     const kws_frontend_t *f = s->model->frontend;
     int t = f->frames / 4, last_column = 2 * (t - 1 - steps), last_step = t - 2 - steps;
-    int words = kwsi_column_words(f->n_mels), row = f->n_mels / 8;
+    int planes = s->model->planes, words = planes * kwsi_column_words(f->n_mels), row = planes * (f->n_mels / 8);
     for (int i = 1; i <= last_column; i++) {
         memcpy(front->columns + i * words, front->columns + (i + 2 * steps) * words, sizeof(uint16_t) * (size_t)words);
     }
@@ -114,7 +120,7 @@ int16_t *kwsi_trace_front(const kws_state_t *state, const kwsi_front_t *front, i
     for (int step = 0; step < model->frontend->frames / 4; step++) {
         const uint16_t *columns[INPUTS];
         find_columns(state, front, step, 1, columns);
-        trace = kwsi_trace_conv2(columns, model->frontend->n_mels / 4, model->conv2_weight, trace);
+        trace = kwsi_trace_conv2(columns, model->frontend->n_mels / 4, model->planes, model->conv2_weight, trace);
     }
     return trace;
 }

@@ -11,6 +11,7 @@ enum {
     MIN_HOP = 64,
     MAX_MELS = 256,
     MAX_FRAMES = 1024,
+    MAX_PLANES = 2,
     MAX_CHANNELS = 256,
     MAX_HIDDEN = 512,
     MAX_BLOCKS = 64,
@@ -55,11 +56,11 @@ static int is_frontend(const kws_frontend_t *f) {
 }
 
 static int is_sized(const kws_model_t *model) {
-    return in_steps(model->channels, 64, MAX_CHANNELS) && in_steps(model->hidden, 64, MAX_HIDDEN) &&
-           in_range(model->n_blocks, 1, MAX_BLOCKS) && in_range(model->n_depths, 1, MAX_DEPTHS) &&
-           in_range(model->n_classes, 1, MAX_CLASSES) && in_range(model->n_words, 1, model->n_classes) &&
-           in_range(model->hop_frames, 1, model->frontend->frames) && in_range(model->smoothing, 1, MAX_SMOOTHING) &&
-           model->refractory >= 0;
+    return in_range(model->planes, 1, MAX_PLANES) && in_steps(model->channels, 64, MAX_CHANNELS) &&
+           in_steps(model->hidden, 64, MAX_HIDDEN) && in_range(model->n_blocks, 1, MAX_BLOCKS) &&
+           in_range(model->n_depths, 1, MAX_DEPTHS) && in_range(model->n_classes, 1, MAX_CLASSES) &&
+           in_range(model->n_words, 1, model->n_classes) && in_range(model->hop_frames, 1, model->frontend->frames) &&
+           in_range(model->smoothing, 1, MAX_SMOOTHING) && model->refractory >= 0;
 }
 
 static int is_stream(const kws_model_t *model) {

@@ -4,6 +4,7 @@
  */
 #include "state.h"
 #include "sums.h"
+#include "two_planes.h"
 
 static kwsi_affine_t affine(const int16_t *scale, const int16_t *bias, const int16_t *slope) {
     return (kwsi_affine_t){scale, bias, slope};
@@ -12,18 +13,21 @@ static kwsi_affine_t affine(const int16_t *scale, const int16_t *bias, const int
 /* A matrix product onto the residual stream, tile by tile, with the bits that the next operator wants, if any does. */
 static void project(const kws_state_t *s, const uint64_t *bits, const uint64_t *weight, int words,
                     const kwsi_affine_t *numbers, const int16_t *threshold, uint64_t *out) {
-    int steps = kwsi_steps(s->model->frontend->frames), c = s->model->channels;
+    int steps = kwsi_steps(s->model->frontend->frames), c = s->model->channels, planes = s->model->planes;
+    kwsi_project_fn *run = planes == 1 ? s->kernels->project : kwsi_project_two;
     for (int step = 0; step < steps; step += KWSI_TILE) {
-        s->kernels->project(bits + step * words, weight, words, c, numbers, s->x + step * c, threshold,
-                            out + step * (c / 64));
+        run(bits + step * planes * words, weight, words, c, numbers, s->x + step * c, threshold,
+            out + step * planes * (c / 64));
     }
 }
 
 static void expand(const kws_state_t *s, const kws_pass_t *pass, const uint64_t *bits, uint64_t *out) {
-    int steps = kwsi_steps(s->model->frontend->frames), c = s->model->channels, h = s->model->hidden;
+    int steps = kwsi_steps(s->model->frontend->frames), planes = s->model->planes;
+    int c = s->model->channels, h = s->model->hidden;
+    kwsi_expand_fn *run = planes == 1 ? s->kernels->expand : kwsi_expand_two;
     for (int step = 0; step < steps; step += KWSI_TILE) {
-        s->kernels->expand(bits + step * (c / 64), pass->block->expand_weight, c / 64, h, pass->expand_below,
-                           pass->expand_flip, out + step * (h / 64));
+        run(bits + step * planes * (c / 64), pass->block->expand_weight, c / 64, h, pass->expand_below,
+            pass->expand_flip, out + step * planes * (h / 64));
     }
 }
 
@@ -31,19 +35,20 @@ static void expand(const kws_state_t *s, const kws_pass_t *pass, const uint64_t 
 static int16_t *block(const kws_state_t *s, const kws_pass_t *pass, uint64_t *const bits[2], const int16_t *threshold,
                       int16_t *trace) {
     const kws_block_t *b = pass->block;
-    int t = s->model->frontend->frames / 4, c = s->model->channels, h = s->model->hidden;
+    int t = s->model->frontend->frames / 4, c = s->model->channels, h = s->model->hidden, planes = s->model->planes;
+    kwsi_memory_fn *remember = planes == 1 ? s->kernels->memory : kwsi_memory_two;
     kwsi_affine_t memory = affine(pass->memory_scale, pass->memory_bias, b->memory_slope);
     kwsi_affine_t projection = affine(pass->project_scale, pass->project_bias, b->project_slope);
     if (trace) {
-        trace = kwsi_trace_memory(bits[0], b->memory_weight, t, c / 64, trace);
+        trace = kwsi_trace_memory(bits[0], b->memory_weight, t, c / 64, planes, trace);
     }
-    s->kernels->memory(bits[0], b->memory_weight, t, c / 64, &memory, s->x, b->expand_input, bits[1]);
+    remember(bits[0], b->memory_weight, t, c / 64, &memory, s->x, b->expand_input, bits[1]);
     if (trace) {
-        trace = kwsi_trace_matmul(bits[1], b->expand_weight, t, c / 64, h, trace);
+        trace = kwsi_trace_matmul(bits[1], b->expand_weight, t, c / 64, h, planes, trace);
     }
     expand(s, pass, bits[1], bits[0]);
     if (trace) {
-        trace = kwsi_trace_matmul(bits[0], b->project_weight, t, h / 64, c, trace);
+        trace = kwsi_trace_matmul(bits[0], b->project_weight, t, h / 64, c, planes, trace);
     }
     project(s, bits[0], b->project_weight, h / 64, &projection, threshold, bits[1]);
     return trace;
@@ -67,8 +72,8 @@ void kwsi_network(kws_state_t *state, const kwsi_front_t *front, float *logits, 
     uint64_t *bits[2] = {state->bits[0], state->bits[1]};
     if (trace) {
         trace = kwsi_trace_front(state, front, trace);
-        trace =
-            kwsi_trace_matmul(front->linear_input, model->linear_weight, model->frontend->frames / 4, words, c, trace);
+        trace = kwsi_trace_matmul(front->linear_input, model->linear_weight, model->frontend->frames / 4, words, c,
+                                  model->planes, trace);
     }
     memset(state->x, 0, sizeof *state->x * (size_t)(steps * c));
     project(state, front->linear_input, model->linear_weight, words, &linear, depth->passes[0].block->memory_input,

@@ -16,16 +16,16 @@
  *     armed          n_words
  *     levels         4 * frames
  *     classified     8 * (n_depths + 1)
- *     padding        row
+ *     padding        planes * row
  *     spectrum       8 * n_fft
  *     frame          4 * n_mels
  *     sums           4 * n_classes
  *     x              2 * R * C
- *     bits           2 times R * max(C, H) / 8
+ *     bits           2 times R * planes * max(C, H) / 8
  *     and twice, for the stream's window and for one that stands alone:
  *     rows           frames * row
- *     columns        4 * T * column
- *     linear_input   4 * R * M
+ *     columns        4 * T * planes * column
+ *     linear_input   4 * R * planes * M
  *
  * kws_state_size is their sum. `kws export` computes the same sum for the exported header.
  */
@@ -47,11 +47,11 @@ static void *section(plan_t *plan, size_t bytes) {
     return start;
 }
 
-static void lay_out_front(const kws_frontend_t *f, plan_t *plan, kwsi_front_t *front) {
+static void lay_out_front(const kws_frontend_t *f, size_t planes, plan_t *plan, kwsi_front_t *front) {
     size_t frames = (size_t)f->frames, m = (size_t)f->n_mels / 4, steps = (size_t)kwsi_steps(f->frames);
     front->rows = section(plan, frames * (size_t)kwsi_row_bytes(f->n_mels));
-    front->columns = section(plan, frames * (size_t)kwsi_column_words(f->n_mels));
-    front->linear_input = section(plan, 4 * steps * m);
+    front->columns = section(plan, frames * planes * (size_t)kwsi_column_words(f->n_mels));
+    front->linear_input = section(plan, 4 * steps * planes * m);
 }
 
 /* Points the arrays of `state` into plan->memory and returns the size of it all. */
@@ -60,6 +60,7 @@ static size_t lay_out(const kws_model_t *model, plan_t *plan, struct kws_state *
     size_t n_fft = (size_t)f->n_fft, n_mels = (size_t)f->n_mels, steps = (size_t)kwsi_steps(f->frames);
     size_t c = (size_t)model->channels, h = (size_t)model->hidden;
     size_t classes = (size_t)model->n_classes, words = (size_t)model->n_words, depths = (size_t)model->n_depths;
+    size_t planes = (size_t)model->planes;
 
     section(plan, STRUCT_BYTES);
     state->pcm_ring = section(plan, 2 * n_fft);
@@ -72,16 +73,16 @@ static size_t lay_out(const kws_model_t *model, plan_t *plan, struct kws_state *
     state->armed = section(plan, words);
     state->levels = section(plan, 4 * (size_t)f->frames);
     state->classified = section(plan, 8 * (depths + 1));
-    state->padding = section(plan, (size_t)kwsi_row_bytes(f->n_mels));
+    state->padding = section(plan, planes * (size_t)kwsi_row_bytes(f->n_mels));
     state->spectrum = section(plan, 8 * n_fft);
     state->frame = section(plan, 4 * n_mels);
     state->sums = section(plan, 4 * classes);
     state->x = section(plan, 2 * steps * c);
     for (int i = 0; i < 2; i++) {
-        state->bits[i] = section(plan, steps * (c > h ? c : h) / 8);
+        state->bits[i] = section(plan, steps * planes * (c > h ? c : h) / 8);
     }
-    lay_out_front(f, plan, &state->stream);
-    lay_out_front(f, plan, &state->single);
+    lay_out_front(f, planes, plan, &state->stream);
+    lay_out_front(f, planes, plan, &state->single);
     return plan->used;
 }
 

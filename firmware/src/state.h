@@ -12,8 +12,8 @@ typedef struct kwsi_front {
     int8_t *rows;           /* [frames][kwsi_row_bytes] quantized frames, a ring */
     int32_t first;          /* slot of the ring that holds the window's oldest frame */
     int32_t is_filled;      /* columns and linear_input are those of an earlier window */
-    uint16_t *columns;      /* [2 T][kwsi_column_words] output of the first convolution */
-    uint64_t *linear_input; /* [T, rounded up to a tile][M / 2] output of the second; zeros beyond T */
+    uint16_t *columns;      /* [2 T][planes][kwsi_column_words] output of the first convolution */
+    uint64_t *linear_input; /* [T, rounded up to a tile][planes][M / 2] output of the second; zeros beyond T */
 } kwsi_front_t;
 
 struct kws_state {
@@ -51,12 +51,12 @@ struct kws_state {
 
     /* Scratch, free for use by every call. */
     kwsi_front_t single; /* of a window that stands alone */
-    int8_t *padding;     /* [kwsi_row_bytes] zeros: a row or a column outside the window */
+    int8_t *padding;     /* [planes][kwsi_row_bytes] zeros: a row or a column outside the window */
     float *spectrum;     /* [2 n_fft] */
     float *frame;        /* [n_mels] dB */
     int32_t *sums;       /* [n_classes] */
     int16_t *x;          /* [T / 8][C][8] the residual stream */
-    uint64_t *bits[2];   /* [T, rounded up to a tile][max(C, H) / 64] what one operator leaves for the next */
+    uint64_t *bits[2];   /* [T, rounded up to a tile][planes][max(C, H) / 64] what one operator leaves for the next */
 };
 
 #define KWSI_NEVER UINT64_MAX

@@ -16,11 +16,15 @@ static inline int kwsi_differences(const uint64_t *a, const uint64_t *b, int wor
     return count;
 }
 
-/* The 25 taps of mel output `mel`, from five columns. */
-static inline void kwsi_patch(const uint16_t *const *columns, int mel, uint16_t *patch) {
+/* The 25 taps of mel output `mel`, from five columns of `words` words a plane. */
+static inline void kwsi_patch_of_plane(const uint16_t *const *columns, int words, int plane, int mel, uint16_t *patch) {
     for (int i = 0; i < KWS_KERNEL; i++) {
-        memcpy(patch + i * KWS_KERNEL, columns[i] + 2 * mel, sizeof *patch * KWS_KERNEL);
+        memcpy(patch + i * KWS_KERNEL, columns[i] + plane * words + 2 * mel, sizeof *patch * KWS_KERNEL);
     }
+}
+
+static inline void kwsi_patch(const uint16_t *const *columns, int mel, uint16_t *patch) {
+    kwsi_patch_of_plane(columns, 0, 0, mel, patch);
 }
 
 /* How many of 25 * 16 inputs differ: six words of four taps, and one tap. */
@@ -52,11 +56,18 @@ static inline int kwsi_memory_count(const uint64_t planes[3], int channel) {
     return (int)(planes[0] >> channel & 1) + 2 * (int)(planes[1] >> channel & 1) + 4 * (int)(planes[2] >> channel & 1);
 }
 
+/* The count of a row of planes, [planes][words]: of two, the first counts twice. */
+static inline int kwsi_plane_differences(const uint64_t *row, const uint64_t *weight, int words, int planes) {
+    int count = kwsi_differences(row, weight, words);
+    return planes == 1 ? count : 2 * count + kwsi_differences(row + words, weight, words);
+}
+
 /* The trace's view of the same sums, see trace.c: one step of the second convolution, [m][32]; a matrix product,
  * [steps][outputs]; a memory, [steps][64 words]. */
-int16_t *kwsi_trace_conv2(const uint16_t *const *columns, int m, const uint16_t *weight, int16_t *trace);
-int16_t *kwsi_trace_matmul(const uint64_t *bits, const uint64_t *weight, int steps, int words, int outputs,
+int16_t *kwsi_trace_conv2(const uint16_t *const *columns, int m, int planes, const uint16_t *weight, int16_t *trace);
+int16_t *kwsi_trace_matmul(const uint64_t *bits, const uint64_t *weight, int steps, int words, int outputs, int planes,
                            int16_t *trace);
-int16_t *kwsi_trace_memory(const uint64_t *bits, const uint64_t *weight, int steps, int words, int16_t *trace);
+int16_t *kwsi_trace_memory(const uint64_t *bits, const uint64_t *weight, int steps, int words, int planes,
+                           int16_t *trace);
 
 #endif

@@ -41,7 +41,7 @@ EXTRAS = {
 """Extra that installs an optional package, by import name."""
 
 
-def build() -> typer.Typer:
+def application() -> typer.Typer:
     """The application with every command."""
     app = typer.Typer(
         name="kws",
@@ -62,7 +62,7 @@ def main() -> None:
     """Runs the command line of this process; what the user can put right is one line on stderr and exit status 1."""
     try:
         try:
-            build()()
+            application()()
         finally:
             sys.stdout.flush()
     except BrokenPipeError:

@@ -38,6 +38,9 @@ def train(
     task: Annotated[str, typer.Option(help="Speech Commands task: 12, 22 or 35.")] = "12",
     preset: Annotated[str, typer.Option(help="Feature preset.")] = "bifsmn",
     recipe: Annotated[str, typer.Option(help="Length of training: standard, or quick for a first try.")] = "standard",
+    network: Annotated[
+        str, typer.Option(help="bifsmn: one bit an input; bifsmnv2: two, at up to twice the work.")
+    ] = "bifsmn",
     binarizer: Annotated[
         str, typer.Option(metavar="NAME", help="How weights and inputs become bits; see --list-binarizers.")
     ] = "bireal",
@@ -67,7 +70,7 @@ def train(
         if not words and task not in TASKS:
             raise KwsError(f"'{task}' is no task; choose {', '.join(TASKS)}, or name --words.")
         chosen = task_of_words([word.strip() for word in words.split(",")]) if words else TASKS[task]
-        settings = new_settings(chosen, recipe, preset, epochs, seed, binarizer)
+        settings = new_settings(chosen, recipe, preset, epochs, seed, binarizer, network)
     with TrainingDisplay(settings, out) as display:
         run(
             data,

@@ -84,6 +84,7 @@ class Model(Structure):
 
     _fields_ = [
         ("version", c_uint32),
+        ("planes", c_int32),
         ("channels", c_int32),
         ("hidden", c_int32),
         ("n_blocks", c_int32),
@@ -183,6 +184,7 @@ class ModelView:
         self._names = (c_char_p * model.n_classes)(*(name.encode() for name in model.class_names))
         self.struct = Model(
             version=version,
+            planes=model.planes,
             channels=model.channels,
             hidden=model.hidden,
             n_blocks=len(model.blocks),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kws.errors import KwsError
 from kws.features import Preset
 from kws.files import write_atomically
-from kws.model.folded import MAX_BLOCKS, MAX_CLASSES, FoldedModel
+from kws.model.folded import MAX_BLOCKS, MAX_CLASSES, MAX_PLANES, FoldedModel
 from kws.model.pack import ALIGN, ENGINE_VERSION, Shapes, Slot, packed_arrays, padded, slots, unpack
 
 MAGIC = b"KWSMODEL"
@@ -31,7 +31,7 @@ MAX_BYTES = 64 * 2**20
 _HEAD = struct.Struct("<8sIIQ")  # magic, format version, engine version, bytes of JSON
 _HASH_BYTES = 32
 _STREAM = ("hop_frames", "smoothing", "refractory", "release", "gate", "wake", "listen_delta")
-_SETTINGS = ("name", "class_names", "n_words", "channels", "hidden", *_STREAM)
+_SETTINGS = ("name", "class_names", "n_words", "planes", "channels", "hidden", *_STREAM)
 _NOTES = ("stream_bits", "checkpoint_sha256", "provenance")
 
 
@@ -147,6 +147,7 @@ def _shapes(meta: dict[str, Any]) -> Shapes:
     depths = tuple((depth["delta"], tuple(depth["blocks"])) for depth in meta["depths"])
     shapes = Shapes(
         preset,
+        meta["planes"],
         meta["channels"],
         meta["hidden"],
         meta["n_blocks"],
@@ -154,6 +155,8 @@ def _shapes(meta: dict[str, Any]) -> Shapes:
         meta["n_words"],
         depths,
     )
+    if type(shapes.planes) is not int or not 1 <= shapes.planes <= MAX_PLANES:
+        raise _Malformed("its inputs have neither one plane nor two")
     counts = [shapes.channels, shapes.hidden, preset.n_mels, preset.frames, shapes.n_words, shapes.n_classes]
     for delta, blocks in depths:
         counts += [delta, *(block + 1 if type(block) is int else block for block in blocks)]

@@ -3,7 +3,7 @@
 The one place where batch norms, weight scales and PReLUs turn into the integers that the engine computes with: a
 threshold on the count of differing inputs where only a sign is needed, which is exact, and fixed-point numbers where
 the value counts, each rounded once. Input is a plain dict of numpy arrays under the names of
-``kws_training.networks.BiFSMN``'s state; nothing here needs torch.
+``kws_training.networks.BiFSMN.engine_state``; nothing here needs torch.
 
 Everything is computed in float64 and rounded once.
 """
@@ -31,9 +31,16 @@ from kws.model.folded import (
     FoldedDepth,
     FoldedModel,
     FoldedPass,
+    full_count,
 )
 
 BATCH_NORM_EPSILON = 1e-5
+
+COARSER = 2.25
+"""How much coarser weights of the first convolution keep all its sums within 16 bits.
+
+(492 / 2.25 + 25 / 2) * 128 < 2**15, with 492 the most that a filter's weights add up to before they are rounded.
+"""
 
 MAX_STREAM_BITS, MIN_STREAM_BITS = 9, 4
 """Fraction bits of the residual stream: as many as its layers' numbers leave room for."""
@@ -61,6 +68,11 @@ def affine(state: State, norm: str, scale: Array | float = 1.0) -> tuple[Array, 
     return gain * scale, bias
 
 
+def _layer_affine(state: State, layer: str, norm: str, planes: int) -> tuple[Array, Array]:
+    """``affine`` of a binary layer's accumulators, in which an input of 1 counts as ``full_count(1, planes)``."""
+    return affine(state, norm, channel_scale(state[f"{layer}.weight"]) / full_count(1, planes))
+
+
 # --- where only a sign is needed -------------------------------------------------------------------------------------
 
 
@@ -68,11 +80,12 @@ def below(gain: Array, bias: Array, inputs: int) -> tuple[Int16Array, NDArray[np
     """``gain * (inputs - 2 d) + bias >= 0`` for every count ``d`` in 0..inputs as ``(d < below) ^ flip``.
 
     Args:
-        gain, bias: float64 [channels].
-        inputs: of the layer, below 32767.
+        gain: float64 [channels].
+        bias: float64 [..., channels].
+        inputs: of the layer, as ``full_count`` counts them; below 32767.
 
     Returns:
-        int16 limits in 0..inputs + 1 and bool flips, [channels].
+        int16 limits [..., channels] in 0..inputs + 1, and bool flips [channels].
     """
     edge = -bias / np.where(gain == 0.0, 1.0, gain)
     # The least accumulator, inputs - 2 d, that is at or above the edge; of a falling map, the least beyond it.
@@ -93,32 +106,34 @@ def conv1_step(weight: NDArray[Any]) -> Array:
 
 
 def _conv1(state: State) -> tuple[NDArray[np.int8], Int16Array]:
-    """Weights [25, 16] and thresholds [16] of ``sum >= threshold``. A falling gain turns the weights round."""
+    """Weights [25, 16] and thresholds [2 planes - 1, 16] of ``sum >= threshold``.
+
+    A falling gain turns the weights round.
+    """
     gain, bias = affine(state, "conv1_norm")
     weight = state["conv1.weight"].astype(np.float64)[:, 0].transpose(0, 2, 1).reshape(CONV1_CHANNELS, -1)
-    step = conv1_step(weight)
-    constant = np.where(bias >= 0.0, -np.inf, np.inf)
+    step, missing = conv1_step(weight), state["conv2.edges"] - bias
+    constant = np.where(missing <= 0.0, -np.inf, np.inf)
 
-    def edge(step: Array) -> Array:
+    def edges(step: Array) -> Array:
         unit = np.abs(gain) * step / INPUT_STEPS
-        return np.where(unit > 0.0, -bias / np.where(unit > 0.0, unit, 1.0), constant)
+        return np.where(unit > 0.0, missing / np.where(unit > 0.0, unit, 1.0), constant)
 
-    # Sums reach 2 * 255 * 128: the rare threshold beyond 16 bits is met by weights of half the resolution.
-    step = np.where(np.abs(edge(step)) > INT16_MAX, 2.0 * step, step)
+    # Sums reach 2 * 255 * 128. Where the first plane's threshold is beyond 16 bits, coarser weights keep every sum
+    # within them. One of the second plane's there is met by the nearest: hardly an input goes so far.
+    step = np.where(np.abs(edges(step)[0]) > INT16_MAX, COARSER * step, step)
     whole = np.rint(weight / step[:, None]) * np.sign(gain)[:, None]
-    limit, reach = edge(step), 128.0 * np.abs(whole).sum(1)
-    never, always = limit > reach, limit <= -reach
-    whole[never | always] = 0.0
-    limit = np.where(never, 1.0, np.where(always, 0.0, np.ceil(limit)))
+    reach = 128.0 * np.abs(whole).sum(1)
+    limit = np.clip(np.ceil(edges(step)), -reach, reach + 1.0).clip(-INT16_MAX, INT16_MAX)
     return np.ascontiguousarray(whole.T).astype(np.int8), limit.astype(np.int16)
 
 
-def _conv2(state: State) -> tuple[NDArray[np.int8], Int16Array]:
-    """Weights [32, 25, 16] and limits [32] of ``d < below``. A falling gain turns the weights round."""
+def _conv2(state: State, planes: int) -> tuple[NDArray[np.int8], Int16Array]:
+    """Weights [32, 25, 16] and limits [2 planes - 1, 32] of ``d < below``. A falling gain turns the weights round."""
     latent = state["conv2.weight"]
-    gain, bias = affine(state, "conv2_norm", channel_scale(latent))
+    gain, bias = _layer_affine(state, "conv2", "conv2_norm", planes)
     weight = np.where(gain < 0.0, -1, 1)[:, None, None, None] * signs(latent)
-    limit, _ = below(np.abs(gain), bias, latent[0].size)
+    limit, _ = below(np.abs(gain), bias - state["linear.edges"], full_count(latent[0].size, planes))
     weight = weight.transpose(0, 3, 2, 1).reshape(CONV2_CHANNELS, KERNEL * KERNEL, CONV1_CHANNELS)
     return np.ascontiguousarray(weight, np.int8), limit
 
@@ -133,7 +148,7 @@ class StreamLayer:
     Attributes:
         name: for messages.
         scale, bias: float64 [C].
-        inputs: of every output.
+        inputs: of every output, as ``full_count`` counts them.
     """
 
     name: str
@@ -215,11 +230,11 @@ def _require_positive(state: State, name: str) -> None:
         )
 
 
-def _stream_layer(state: State, at: str, delta: int) -> StreamLayer:
+def _stream_layer(state: State, at: str, delta: int, planes: int) -> StreamLayer:
     """The layer ``at`` ("linear", "blocks.0.memory" or "blocks.0.project") with its batch norm of depth ``delta``."""
-    weight = state[f"{at}.weight"]
-    scale, bias = affine(state, f"{at}_norm.norms.{delta}", channel_scale(weight))
-    return StreamLayer(f"{at}_norm.norms.{delta}", scale, bias, weight.shape[1])
+    norm = f"{at}_norm.norms.{delta}"
+    scale, bias = _layer_affine(state, at, norm, planes)
+    return StreamLayer(norm, scale, bias, full_count(state[f"{at}.weight"].shape[1], planes))
 
 
 def _block(state: State, at: str, bits: int) -> FoldedBlock:
@@ -227,21 +242,21 @@ def _block(state: State, at: str, bits: int) -> FoldedBlock:
         memory_weight=np.ascontiguousarray(signs(state[f"{at}.memory.weight"]).T),
         expand_weight=signs(state[f"{at}.expand.weight"]),
         project_weight=signs(state[f"{at}.project.weight"]),
-        memory_input=_thresholds(state[f"{at}.memory_input"], bits),
+        memory_input=_thresholds(state[f"{at}.memory.edges"], bits),
         memory_slope=_slopes(state, f"{at}.memory_prelu.slope"),
-        expand_input=_thresholds(state[f"{at}.expand_input"], bits),
+        expand_input=_thresholds(state[f"{at}.expand.edges"], bits),
         project_slope=_slopes(state, f"{at}.project_prelu.slope"),
     )
 
 
-def _pass(state: State, index: int, delta: int, bits: int) -> FoldedPass:
+def _pass(state: State, index: int, delta: int, planes: int, bits: int) -> FoldedPass:
     at = f"blocks.{index}"
     _require_positive(state, f"{at}.expand_prelu.slope")
-    expand = state[f"{at}.expand.weight"]
-    hidden = affine(state, f"{at}.expand_norm.norms.{delta}", channel_scale(expand))
-    limit, flip = below(*hidden, inputs=expand.shape[1])
-    memory = _stream_layer(state, f"{at}.memory", delta).packed(bits)
-    project = _stream_layer(state, f"{at}.project", delta).packed(bits)
+    gain, bias = _layer_affine(state, f"{at}.expand", f"{at}.expand_norm.norms.{delta}", planes)
+    inputs = full_count(state[f"{at}.expand.weight"].shape[1], planes)
+    limit, flip = below(gain, bias - state[f"{at}.project.edges"], inputs)
+    memory = _stream_layer(state, f"{at}.memory", delta, planes).packed(bits)
+    project = _stream_layer(state, f"{at}.project", delta, planes).packed(bits)
     return FoldedPass(
         block=index,
         memory_scale=memory[0],
@@ -268,7 +283,7 @@ def fold(
     """Folds a trained network.
 
     Args:
-        state: arrays by name, as ``kws_training.networks.BiFSMN.state_dict()`` has them.
+        state: arrays by name, as ``kws_training.networks.BiFSMN.engine_state()`` has them.
         name: of the model.
         preset: features that it was trained on.
         class_names: in output order, words first.
@@ -282,14 +297,15 @@ def fold(
         KwsError: a slope, a value or a shape that the engine has no form for.
     """
     channels, hidden = state["linear.weight"].shape[0], state["blocks.0.expand.weight"].shape[0]
+    planes = 2 if len(state["linear.edges"]) == 3 else 1
     n_blocks = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("blocks."))
     _require_positive(state, "conv1_prelu.weight")
     _require_positive(state, "conv2_prelu.weight")
 
     runs = {delta: range(delta - 1, n_blocks, delta) for delta in deltas}
-    linear = _stream_layer(state, "linear", 1)
+    linear = _stream_layer(state, "linear", 1, planes)
     branches = [
-        _stream_layer(state, f"blocks.{index}.{branch}", delta)
+        _stream_layer(state, f"blocks.{index}.{branch}", delta, planes)
         for delta, indices in runs.items()
         for index in indices
         for branch in ("memory", "project")
@@ -297,7 +313,7 @@ def fold(
     bits = stream_bits([linear, *branches])
 
     conv1_weight, conv1_threshold = _conv1(state)
-    conv2_weight, conv2_below = _conv2(state)
+    conv2_weight, conv2_below = _conv2(state, planes)
     linear_scale, linear_bias = linear.packed(bits)
     classifier = state["classifier.weight"].astype(np.float64)
     step = class_step(classifier)
@@ -306,13 +322,14 @@ def fold(
         preset=preset,
         class_names=list(class_names),
         n_words=n_words,
+        planes=planes,
         channels=channels,
         hidden=hidden,
         blocks=[_block(state, f"blocks.{index}", bits) for index in range(n_blocks)],
         depths=[
             FoldedDepth(
                 delta=delta,
-                passes=[_pass(state, index, delta, bits) for index in indices],
+                passes=[_pass(state, index, delta, planes, bits) for index in indices],
                 class_scale=(step * 2.0**-bits * state[f"class_gain.{delta}"]).astype(np.float32),
                 class_bias=state[f"class_bias.{delta}"].astype(np.float32),
             )

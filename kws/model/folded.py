@@ -5,9 +5,13 @@ file, the C header and the C engine all start from it. It knows nothing of eithe
 number an element; binary weights are int8 arrays of +1 and -1 ("pm1" below).
 
 Letters: C channels, H hidden channels, T = frames / 4 time steps, M = n_mels / 4 mel steps; d, how many inputs of a
-binary layer differ from its weights. The residual stream x is int16 in units of ``2 ** -stream_bits``. kws.h has the
-arithmetic: ``value(d) = bias - mulr(d << shift, scale)``, slopes in 1/32768. Taps of the convolutions are numbered
-``5 * time + mel``.
+binary layer differ from its weights. Taps of the convolutions are numbered ``5 * time + mel``.
+
+Inputs have one plane of bits, or two, of which the first counts twice in d. E = 2 planes - 1 edges make them: the first
+plane's, and then the second plane's where the first is 1, and where it is 0.
+
+The residual stream x is int16 in units of ``2 ** -stream_bits``. kws.h has the arithmetic:
+``value(d) = bias - mulr(d << shift, scale)``, slopes in 1/32768.
 """
 
 from __future__ import annotations
@@ -38,12 +42,18 @@ CLASS_SUM = 65535
 """Most that a class's weights may add up to in magnitude: its sum fits 32 bits, 65535 * 2**15 < 2**31."""
 
 # What the engine's shapes are limited to; kws.h states the same.
-MAX_CHANNELS, MAX_HIDDEN, MAX_SMOOTHING = 256, 512, 16
+MAX_PLANES, MAX_CHANNELS, MAX_HIDDEN, MAX_SMOOTHING = 2, 256, 512, 16
 MIN_FFT, MAX_FFT, MIN_HOP = 64, 4096, 64
 # Generous limits that keep a hostile file from asking for absurd amounts of work or memory.
 MAX_BLOCKS, MAX_CLASSES, MAX_NAME, MAX_MELS, MAX_FRAMES = 64, 1024, 100, 256, 1024
 
 INT16_MAX = 32767
+
+
+def full_count(inputs: int, planes: int) -> int:
+    """The count d of a layer all of whose ``inputs`` differ: the first of two planes counts twice."""
+    return inputs * (2 * planes - 1)
+
 
 FloatArray = NDArray[np.float32]
 SignArray = NDArray[np.int8]
@@ -58,9 +68,9 @@ class FoldedBlock:
         memory_weight: pm1 [5, C], depthwise taps, oldest frame first.
         expand_weight: pm1 [H, C].
         project_weight: pm1 [C, H].
-        memory_input: int16 [C], ``x >= memory_input`` feeds the memory.
+        memory_input: int16 [E, C], ``x >= memory_input`` feeds the memory.
         memory_slope: int16 [C], PReLU slope for negative values.
-        expand_input: int16 [C], ``x >= expand_input`` feeds the expansion.
+        expand_input: int16 [E, C], ``x >= expand_input`` feeds the expansion.
         project_slope: int16 [C].
     """
 
@@ -80,7 +90,7 @@ class FoldedPass:
     Attributes:
         block: index into ``FoldedModel.blocks``.
         memory_scale, memory_bias: int16 [C].
-        expand_below: int16 [H]; ``bit = (d < below) ^ flip``.
+        expand_below: int16 [E, H]; ``bit = (d < below) ^ flip``.
         expand_flip: bool [H].
         project_scale, project_bias: int16 [C].
     """
@@ -119,14 +129,15 @@ class FoldedModel:
         preset: the features that it was trained on.
         class_names: words first, then ``_unknown_`` and ``_silence_`` where the task has them.
         n_words: classes below this index are words and can make an event.
+        planes: bits of every binary layer's input, 1 or 2.
         channels: C, a multiple of 64 up to 256.
         hidden: H, a multiple of 64 up to 512.
         blocks: in order.
         depths: deepest (smallest delta) first.
         conv1_weight: int8 [25, 16].
-        conv1_threshold: int16 [16]; ``bit = (sum >= threshold)``.
+        conv1_threshold: int16 [E, 16]; ``bit = (sum >= threshold)``.
         conv2_weight: pm1 [32, 25, 16].
-        conv2_below: int16 [32]; ``bit = (d < below)``.
+        conv2_below: int16 [E, 32]; ``bit = (d < below)``.
         linear_weight: pm1 [C, 32 * M], input 32 * mel + channel.
         linear_scale, linear_bias, linear_slope: int16 [C].
         class_weight: int8 [n_classes, T, C].
@@ -148,6 +159,7 @@ class FoldedModel:
     preset: Preset
     class_names: list[str]
     n_words: int
+    planes: int
     channels: int
     hidden: int
     blocks: list[FoldedBlock]
@@ -172,6 +184,11 @@ class FoldedModel:
     stream_bits: int = 9
     checkpoint_sha256: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def edges(self) -> int:
+        """E, the thresholds that make the planes of an input."""
+        return 2 * self.planes - 1
 
     @property
     def n_classes(self) -> int:
@@ -200,13 +217,13 @@ class FoldedModel:
         """
         _check_preset(self.preset)
         _check_settings(self)
-        n_classes, channels = self.n_classes, self.channels
+        n_classes, channels, edges, full = self.n_classes, self.channels, self.edges, full_count(1, self.planes)
         _array("conv1_weight", self.conv1_weight, np.int8, (KERNEL * KERNEL, CONV1_CHANNELS))
         for half in (self.conv1_weight[:CONV1_HALF], self.conv1_weight[CONV1_HALF:]):
             _limited_sum("conv1_weight", half, 0, CONV1_HALF_SUM)
-        _numbers("conv1_threshold", self.conv1_threshold, (CONV1_CHANNELS,), -INT16_MAX)
+        _numbers("conv1_threshold", self.conv1_threshold, (edges, CONV1_CHANNELS), -INT16_MAX)
         _signs("conv2_weight", self.conv2_weight, (CONV2_CHANNELS, KERNEL * KERNEL, CONV1_CHANNELS))
-        _counts("conv2_below", self.conv2_below, CONV2_CHANNELS, KERNEL * KERNEL * CONV1_CHANNELS)
+        _counts("conv2_below", self.conv2_below, (edges, CONV2_CHANNELS), full * KERNEL * KERNEL * CONV1_CHANNELS)
         _signs("linear_weight", self.linear_weight, (channels, CONV2_CHANNELS * self.mel_steps))
         _numbers("linear_bias", self.linear_bias, (channels,))
         for name in ("linear_scale", "linear_slope"):
@@ -257,9 +274,9 @@ def _numbers(name: str, value: NDArray[np.int16], shape: tuple[int, ...], least:
         raise _wrong(name, f"holds {value.min()}", f"every value must be at least {least}")
 
 
-def _counts(name: str, value: NDArray[np.int16], outputs: int, inputs: int) -> None:
-    """Limits on how many of ``inputs`` differ."""
-    _array(name, value, np.int16, (outputs,))
+def _counts(name: str, value: NDArray[np.int16], shape: tuple[int, ...], inputs: int) -> None:
+    """Limits on a count that goes up to ``inputs``."""
+    _array(name, value, np.int16, shape)
     if np.any((value < 0) | (value > inputs + 1)):
         raise _wrong(name, "holds a count out of range", f"every value lies in 0..{inputs + 1}")
 
@@ -318,6 +335,7 @@ def _check_settings(model: FoldedModel) -> None:
     if len(set(model.class_names)) != len(model.class_names):
         raise _wrong("class_names", "holds a name twice", "every class needs a name of its own")
     _integer("n_words", model.n_words, 1, model.n_classes)
+    _integer("planes", model.planes, 1, MAX_PLANES)
     _integer("channels", model.channels, 64, MAX_CHANNELS, 64)
     _integer("hidden", model.hidden, 64, MAX_HIDDEN, 64)
     _integer("hop_frames", model.hop_frames, 1, model.preset.frames)
@@ -362,7 +380,7 @@ def _check_blocks(model: FoldedModel) -> None:
         _signs(f"{where}.expand_weight", block.expand_weight, (hidden, channels))
         _signs(f"{where}.project_weight", block.project_weight, (channels, hidden))
         for name in ("memory_input", "expand_input"):
-            _numbers(f"{where}.{name}", getattr(block, name), (channels,))
+            _numbers(f"{where}.{name}", getattr(block, name), (model.edges, channels))
         for name in ("memory_slope", "project_slope"):
             _numbers(f"{where}.{name}", getattr(block, name), (channels,), -INT16_MAX)
 
@@ -385,7 +403,8 @@ def _check_depths(model: FoldedModel) -> None:
                 _numbers(f"{at}.{name}", getattr(one, name), (channels,))
             for name in ("memory_scale", "project_scale"):
                 _numbers(f"{at}.{name}", getattr(one, name), (channels,), -INT16_MAX)
-            _counts(f"{at}.expand_below", one.expand_below, hidden, channels)
+            full = full_count(channels, model.planes)
+            _counts(f"{at}.expand_below", one.expand_below, (model.edges, hidden), full)
             _array(f"{at}.expand_flip", one.expand_flip, np.bool_, (hidden,))
         order = [one.block for one in depth.passes]
         if order != sorted(set(order)):

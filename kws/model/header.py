@@ -205,6 +205,7 @@ def _model_banner(model: FoldedModel, name: str, data: str) -> list[str]:
         "",
         f"Classes ({model.n_words} words of {model.n_classes}): {', '.join(model.class_names)}",
         f"Depths: {depths}",
+        f"Bits of a binary layer's input: {model.planes}",
         f"Residual stream: 16 bits, {model.stream_bits} of them behind the point",
         f"Checkpoint SHA-256: {model.checkpoint_sha256 or 'none'}",
         *(f"{key}: {_plain(value)}" for key, value in model.provenance.items()),
@@ -249,7 +250,7 @@ def _pointer_tables(model: FoldedModel, symbol: str, data: str) -> Iterator[str]
 
 def _model_fields(model: FoldedModel, symbol: str, data: str) -> Iterator[tuple[str, str]]:
     yield "version", str(ENGINE_VERSION)
-    for field in ("channels", "hidden"):
+    for field in ("planes", "channels", "hidden"):
         yield field, str(getattr(model, field))
     yield "n_blocks", str(len(model.blocks))
     yield "n_depths", str(len(model.depths))

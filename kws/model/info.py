@@ -35,21 +35,22 @@ def weight_bits(model: FoldedModel) -> int:
 
 
 def macs(model: FoldedModel, depth: FoldedDepth) -> dict[str, dict[str, int]]:
-    """Multiply-accumulates of one classification at ``depth``.
+    """Multiply-accumulates of one classification at ``depth``; a binary one for each plane of its input.
 
     Returns:
         ``{"binary": {part: count}, "8-bit": {part: count}}``; "8-bit" counts the first convolution and the classifier,
         whose int8 weights meet 8 and 16 bits.
     """
     mels, steps, channels, passes = model.mel_steps, model.time_steps, model.channels, len(depth.passes)
+    binary = {
+        "conv2": mels * steps * CONV2_CHANNELS * TAPS * CONV1_CHANNELS,
+        "linear": steps * mels * CONV2_CHANNELS * channels,
+        "memory": passes * steps * KERNEL * channels,
+        "expand": passes * steps * channels * model.hidden,
+        "project": passes * steps * channels * model.hidden,
+    }
     return {
-        "binary": {
-            "conv2": mels * steps * CONV2_CHANNELS * TAPS * CONV1_CHANNELS,
-            "linear": steps * mels * CONV2_CHANNELS * channels,
-            "memory": passes * steps * KERNEL * channels,
-            "expand": passes * steps * channels * model.hidden,
-            "project": passes * steps * channels * model.hidden,
-        },
+        "binary": {part: model.planes * count for part, count in binary.items()},
         "8-bit": {
             "conv1": 4 * mels * steps * CONV1_CHANNELS * TAPS,
             "classifier": model.n_classes * steps * channels,
@@ -71,6 +72,7 @@ def describe(model: FoldedModel) -> dict[str, Any]:
             for delta, row in zip(model.deltas, model.word_threshold, strict=True)
         },
         "preset": asdict(preset),
+        "planes": model.planes,
         "channels": model.channels,
         "hidden": model.hidden,
         "n_blocks": len(model.blocks),

@@ -47,11 +47,12 @@ class Shapes:
 
     Attributes:
         preset: features.
-        channels, hidden, n_blocks, n_classes, n_words: as in ``FoldedModel``.
+        planes, channels, hidden, n_blocks, n_classes, n_words: as in ``FoldedModel``.
         depths: (delta, block index of each pass) of every depth.
     """
 
     preset: Preset
+    planes: int
     channels: int
     hidden: int
     n_blocks: int
@@ -63,7 +64,14 @@ class Shapes:
     def of(model: FoldedModel) -> Shapes:
         depths = tuple((depth.delta, tuple(one.block for one in depth.passes)) for depth in model.depths)
         return Shapes(
-            model.preset, model.channels, model.hidden, len(model.blocks), model.n_classes, model.n_words, depths
+            preset=model.preset,
+            planes=model.planes,
+            channels=model.channels,
+            hidden=model.hidden,
+            n_blocks=len(model.blocks),
+            n_classes=model.n_classes,
+            n_words=model.n_words,
+            depths=depths,
         )
 
 
@@ -147,13 +155,14 @@ class Slot:
 
 def slots(shapes: Shapes) -> Iterator[Slot]:
     """Every array of a model of these shapes, in storage order."""
-    channels, hidden = shapes.channels, shapes.hidden
+    channels, hidden, edges = shapes.channels, shapes.hidden, 2 * shapes.planes - 1
+    shape: tuple[int, ...]
     taps, linear_inputs = KERNEL * KERNEL, CONV2_CHANNELS * shapes.preset.n_mels // 4
     yield Slot("word_threshold", "thresholds", ("word_threshold",), "float32", (len(shapes.depths), shapes.n_words))
     yield Slot("conv1_weight", "conv1", ("conv1_weight",), "int8", (taps, CONV1_CHANNELS))
-    yield Slot("conv1_threshold", "conv1", ("conv1_threshold",), "int16", (CONV1_CHANNELS,))
+    yield Slot("conv1_threshold", "conv1", ("conv1_threshold",), "int16", (edges, CONV1_CHANNELS))
     yield Slot("conv2_weight", "conv2", ("conv2_weight",), "signs", (CONV2_CHANNELS, taps, CONV1_CHANNELS), 16)
-    yield Slot("conv2_below", "conv2", ("conv2_below",), "int16", (CONV2_CHANNELS,))
+    yield Slot("conv2_below", "conv2", ("conv2_below",), "int16", (edges, CONV2_CHANNELS))
     yield Slot("linear_weight", "linear", ("linear_weight",), "signs", (channels, linear_inputs))
     for field in ("linear_scale", "linear_bias", "linear_slope"):
         yield Slot(field, "linear", (field,), "int16", (channels,))
@@ -164,21 +173,26 @@ def slots(shapes: Shapes) -> Iterator[Slot]:
             ("project_weight", (channels, hidden)),
         ):
             yield Slot(f"block{index}_{field}", "blocks", ("blocks", index, field), "signs", shape)
-        for field in ("memory_input", "memory_slope", "expand_input", "project_slope"):
-            yield Slot(f"block{index}_{field}", "blocks", ("blocks", index, field), "int16", (channels,))
+        for field, shape in (
+            ("memory_input", (edges, channels)),
+            ("memory_slope", (channels,)),
+            ("expand_input", (edges, channels)),
+            ("project_slope", (channels,)),
+        ):
+            yield Slot(f"block{index}_{field}", "blocks", ("blocks", index, field), "int16", shape)
     for number, (delta, blocks) in enumerate(shapes.depths):
         part = f"depth {delta}"
         for index in range(len(blocks)):
-            for field, kind, count in (
-                ("memory_scale", "int16", channels),
-                ("memory_bias", "int16", channels),
-                ("expand_below", "int16", hidden),
-                ("expand_flip", "flags", hidden),
-                ("project_scale", "int16", channels),
-                ("project_bias", "int16", channels),
+            for field, kind, shape in (
+                ("memory_scale", "int16", (channels,)),
+                ("memory_bias", "int16", (channels,)),
+                ("expand_below", "int16", (edges, hidden)),
+                ("expand_flip", "flags", (hidden,)),
+                ("project_scale", "int16", (channels,)),
+                ("project_bias", "int16", (channels,)),
             ):
                 path = ("depths", number, "passes", index, field)
-                yield Slot(f"pass_d{delta}_{index}_{field}", part, path, kind, (count,))
+                yield Slot(f"pass_d{delta}_{index}_{field}", part, path, kind, shape)
         for field in ("class_scale", "class_bias"):
             yield Slot(f"depth_d{delta}_{field}", part, ("depths", number, field), "float32", (shapes.n_classes,))
     class_shape = (shapes.n_classes, shapes.preset.frames // 4, channels)

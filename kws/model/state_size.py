@@ -19,11 +19,11 @@ def state_size(model: FoldedModel) -> int:
     rows = -(-model.time_steps // TILE) * TILE
     row_bytes = 32 + 2 * (-(-preset.n_mels // 2 // 16) * 16)  # kwsi_row_bytes
     column_words = -(-(preset.n_mels // 2 + 6) // 8) * 8  # kwsi_column_words
-    bits = rows * max(channels, hidden) // 8
+    bits = rows * model.planes * max(channels, hidden) // 8
     front = (
         preset.frames * row_bytes,  # rows
-        preset.frames * column_words,  # columns
-        4 * rows * model.mel_steps,  # linear_input
+        preset.frames * model.planes * column_words,  # columns
+        4 * rows * model.planes * model.mel_steps,  # linear_input
     )
     sections = (
         STRUCT_BYTES,
@@ -37,7 +37,7 @@ def state_size(model: FoldedModel) -> int:
         model.n_words,  # armed
         4 * preset.frames,  # levels
         8 * (len(model.depths) + 1),  # classified
-        row_bytes,  # padding
+        model.planes * row_bytes,  # padding
         8 * preset.n_fft,  # spectrum
         4 * preset.n_mels,  # frame
         4 * model.n_classes,  # sums

@@ -10,7 +10,8 @@ Weights: ``s sign(a w)`` with s the mean magnitude of the output's weights and a
 Learns a threshold per channel of every layer's input, from zero, and two slopes per layer, from 1. Maps to the engine:
 a slope leaves signs alone, and thresholds go where ReActNet's do. Deviations: slopes are kept above ``MIN_SLOPE``, as a
 negative one would turn signs round; ``x - t`` is divided by its spread (``interface.SignInput``). The second plane of
-inputs, which the paper binarizes from what the first leaves, is a property of its network.
+inputs, which the paper binarizes from what the first leaves, is the network's (see ``interface``): any binarizer of
+signs can have one.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class LpbInput(SignInput):
         return clipped_identity(self.slope * x)
 
     def constrain(self) -> None:
+        super().constrain()
         self.slope.clamp_(min=MIN_SLOPE)
 
 
