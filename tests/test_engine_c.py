@@ -259,7 +259,7 @@ def documented_size(model: FoldedModel) -> int:
     values = {
         "n_fft": preset.n_fft, "frames": preset.frames, "n_mels": preset.n_mels, "n_classes": model.n_classes,
         "n_words": model.n_words, "n_depths": len(model.depths), "smoothing": model.smoothing,
-        "C": model.channels, "H": model.hidden,
+        "C": model.channels, "H": model.hidden, "planes": model.planes,
         "T": preset.frames // 4, "R": (preset.frames // 4 + 7) // 8 * 8, "M": preset.n_mels // 4, "max": max,
         "row": 32 + 2 * half, "column": (preset.n_mels // 2 + 6 + 7) // 8 * 8,
     }  # fmt: skip
@@ -290,6 +290,7 @@ def test_the_state_is_the_documented_sum(data: st.DataObject) -> None:
         n_blocks=3,
         deltas=data.draw(st.sampled_from([(1,), (1, 2), (1, 2, 3)])),
         preset=preset,
+        planes=data.draw(st.integers(1, 2)),
     )
     model.smoothing = data.draw(st.integers(1, 16))
     assert library.load().kws_state_size(structs.ModelView(model).struct) == documented_size(model)
@@ -313,7 +314,9 @@ def test_random_calls_under_sanitizers(cc: str, tmp_path: Path) -> None:
         assert result.returncode == 0, result.stderr
 
 
-def test_random_calls_of_the_default_shapes_under_sanitizers(tmp_path: Path) -> None:
-    program = build_program(tmp_path, "tests/c/fuzz.c", random_model(12, preset=PRESETS["bifsmn"]), "gcc", SANITIZE)
+@pytest.mark.parametrize("planes", [1, 2])
+def test_random_calls_of_the_default_shapes_under_sanitizers(planes: int, tmp_path: Path) -> None:
+    model = random_model(12, preset=PRESETS["bifsmn"], planes=planes)
+    program = build_program(tmp_path, "tests/c/fuzz.c", model, "gcc", SANITIZE)
     result = run([program, 1, 4])
     assert result.returncode == 0, result.stderr

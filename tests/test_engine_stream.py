@@ -67,10 +67,12 @@ def test_events_are_those_of_the_simulation() -> None:
     ("frames", "hop"),
     [(16, 4), (20, 4), (32, 4), (32, 8), (32, 16), (32, 20), (32, 6), (40, 12), (100, 4), (100, 84)],
 )
-def test_what_a_hop_need_not_compute_changes_no_score(frames: int, hop: int) -> None:
+@pytest.mark.parametrize("planes", [1, 2])
+def test_what_a_hop_need_not_compute_changes_no_score(frames: int, hop: int, planes: int) -> None:
     """The stream keeps what only moves with the window; the simulation computes every window afresh."""
     preset = Preset("hops", n_fft=64, hop=64, n_mels=8, frames=frames)
-    model = random_model(frames + hop, n_classes=4, channels=64, hidden=64, n_blocks=2, preset=preset, deltas=(1, 2))
+    shape = {"n_classes": 4, "channels": 64, "hidden": 64, "n_blocks": 2, "preset": preset, "deltas": (1, 2)}
+    model = random_model(frames + hop, **shape, planes=planes)
     model.hop_frames, model.smoothing = hop, 1
     engine = Engine(model)
     stream, simulation = engine.stream(), Simulation(engine)

@@ -42,14 +42,19 @@ def checksums(program: list[Path | str], seed: int, count: int, *sets: str) -> d
 MODELS = {
     "default": {},
     "wide": {"channels": 192, "hidden": 320, "n_blocks": 2, "preset": Preset("wide", n_mels=40, frames=44)},
+    "two planes": {"planes": 2},
+    "two planes, wide": {"channels": 192, "hidden": 320, "n_blocks": 2, "planes": 2},
     "small": {"channels": 64, "hidden": 64, "preset": Preset("small", n_fft=256, hop=64, n_mels=8, frames=8)},
 }
+
+
+COUNTS = {"default": 10000, "small": 10000, "wide": 1000}
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_random_inputs_give_the_same_logits_on_every_set(name: str, tmp_path: Path) -> None:
     model = random_model(31, n_classes=12, **MODELS[name])
-    count = 1000 if name == "wide" else 10000
+    count = COUNTS.get(name, 200)
     found = checksums(build(tmp_path, "tests/c/isa_bits.c", model), 1, count, *SETS)
     assert len(set(found.values())) == 1, found
     assert "portable" in found
@@ -62,7 +67,7 @@ def test_neon_gives_the_logits_of_the_host(name: str, tmp_path: Path) -> None:
     model = random_model(31, n_classes=12, **MODELS[name])
     arm = build(tmp_path, "tests/c/isa_bits.c", model, ARM)
     host = build(tmp_path, "tests/c/isa_bits.c", model)
-    for isa, count in (("neon", 100 if name == "wide" else 1000), ("portable", 50)):
+    for isa, count in (("neon", COUNTS.get(name, 300) // 10), ("portable", 50)):
         expected = checksums(host, 1, count, "portable")["portable"]
         assert checksums(arm, 1, count, isa) == {isa: expected}
 

@@ -176,6 +176,17 @@ def host(model: FoldedModel, seconds: float) -> str:
     return text
 
 
+def two_planes() -> str:
+    """Instructions of the default model."""
+    with tempfile.TemporaryDirectory(prefix="kws-planes-") as folder:
+        depths = count.measure(count.build(load(None), Path(folder)), "neon")["depths"]
+    rows = [
+        ["a window, features given", *(depth["window_total"] for depth in depths.values())],
+        ["a second of audio, 8 windows", *(depth["second_at_8"] for depth in depths.values())],
+    ]
+    return table(["instructions", *(f"depth {delta}" for delta in depths)], rows)
+
+
 def device_bytes(model: FoldedModel, optimization: str) -> int:
     """Bytes of the engine's code in a program for a device, without what that program never calls."""
     flags = (optimization, "-DKWS_NO_ABI", "-DKWS_FASTEST_ONLY", "-ffunction-sections", "-fdata-sections")
@@ -189,7 +200,7 @@ def device_bytes(model: FoldedModel, optimization: str) -> int:
 
 def page(seconds: float) -> str:
     """The whole page."""
-    model = load(None)
+    model = load("kws12_lite")
     with tempfile.TemporaryDirectory(prefix="kws-performance-") as folder:
         program = count.build(model, Path(folder))
         neon = count.measure(program, "neon")
@@ -210,6 +221,8 @@ def page(seconds: float) -> str:
         "# What it costs",
         TEXT["opening"].format(emulator=retired.version_of(retired.EMULATOR), cc=retired.version_of(retired.CC)),
         "## A window, features given\n\n" + stages(depths, "window"),
+        "## Two planes an input\n\n" + TEXT["planes"],
+        two_planes(),
         "## Against float32\n\n" + TEXT["floats"],
         floats(found_floats, depths) if found_floats else "Not measured on the machine that wrote this page.",
         TEXT["bound"],
@@ -250,6 +263,12 @@ TEXT = {
 Nobody here has the boards. What is said of ARM comes from instructions counted under emulation ({emulator}, -cpu
 cortex-a72; {cc}) and from llvm-mca's models of the cores. Counts are exact and the same on every machine; they are no
 cycles, and they know nothing of caches.
+""",
+    "planes": """
+The tables of this page are those of `kws12_lite`, whose inputs have one plane of bits, but for this one and the memory
+of its state. The default model `kws12` has two planes: twice the binary products, by operators in C with NEON
+intrinsics (`firmware/src/two_planes.c`) that are not yet scheduled by hand, and the first convolution once for each of
+three thresholds.
 """,
     "floats": """
 The same topology in float32 by tuned libraries, one thread, all optimisations, batch norms folded, counted in the same

@@ -25,8 +25,7 @@ static inline uint8x16_t kwsi_load_pair(const uint64_t *at, int is_single) {
 
 /* sums[o] = 2 d(first) + d(second) of bits [8][2][words] with weight [outputs][words]. Rows stay in registers while the
  * weights of a pair of words pass by; a byte holds up to 8 * 24 of the 255 that it can. */
-static inline void kwsi_count_lanes(const uint64_t *bits, const uint64_t *weight, int words, int outputs,
-                                    kwsi_lanes_t *sums) {
+static void kwsi_count_lanes(const uint64_t *bits, const uint64_t *weight, int words, int outputs, kwsi_lanes_t *sums) {
     uint8x16_t two = vdupq_n_u8(2);
     for (int i = 0; i < words; i += 2) {
         uint8x16_t first[KWSI_TILE], second[KWSI_TILE], counts[KWSI_TILE];
@@ -49,8 +48,8 @@ static inline void kwsi_count_lanes(const uint64_t *bits, const uint64_t *weight
 }
 
 /* x[o] += prelu of the sums, channels `channel` + o. */
-static inline void kwsi_residual_lanes(const kwsi_lanes_t *sums, int outputs, int shift, const kwsi_affine_t *affine,
-                                       int channel, int16_t *x) {
+static void kwsi_residual_lanes(const kwsi_lanes_t *sums, int outputs, int shift, const kwsi_affine_t *affine,
+                                int channel, int16_t *x) {
     for (int o = 0; o < outputs; o++, channel++, x += KWSI_TILE) {
         int16x8_t lifted = vqshlq_s16(vld1q_s16(sums[o]), vdupq_n_s16((int16_t)shift));
         int16x8_t value =
@@ -60,8 +59,8 @@ static inline void kwsi_residual_lanes(const kwsi_lanes_t *sums, int outputs, in
     }
 }
 
-static inline void kwsi_compare_lanes(const kwsi_lanes_t *values, int outputs, const int16_t *edges, int stride,
-                                      uint64_t flip, uint64_t first[KWSI_TILE], uint64_t second[KWSI_TILE]) {
+static void kwsi_compare_lanes(const kwsi_lanes_t *values, int outputs, const int16_t *edges, int stride, uint64_t flip,
+                               uint64_t first[KWSI_TILE], uint64_t second[KWSI_TILE]) {
     uint16x8_t pieces[2][KWSI_LANES / 16];
     for (int i = 0; i < KWSI_LANES / 16; i++) {
         pieces[0][i] = pieces[1][i] = vdupq_n_u16(0);
@@ -80,7 +79,7 @@ static inline void kwsi_compare_lanes(const kwsi_lanes_t *values, int outputs, c
 }
 
 /* sums[c] of 64 channels, from the four bits of each sum of eight steps. */
-static inline void kwsi_spread_lanes(const uint64_t bits[4][KWSI_TILE], kwsi_lanes_t *sums) {
+static void kwsi_spread_lanes(const uint64_t bits[4][KWSI_TILE], kwsi_lanes_t *sums) {
     for (int byte = 0; byte < 8; byte++) {
         uint8x8_t lanes[4];
         for (int i = 0; i < 4; i++) {
@@ -103,8 +102,7 @@ static inline void kwsi_spread_lanes(const uint64_t bits[4][KWSI_TILE], kwsi_lan
 #else
 
 /* sums[o] = 2 d(first) + d(second) of bits [8][2][words] with weight [outputs][words]. */
-static inline void kwsi_count_lanes(const uint64_t *bits, const uint64_t *weight, int words, int outputs,
-                                    kwsi_lanes_t *sums) {
+static void kwsi_count_lanes(const uint64_t *bits, const uint64_t *weight, int words, int outputs, kwsi_lanes_t *sums) {
     for (int o = 0; o < outputs; o++) {
         for (int row = 0; row < KWSI_TILE; row++) {
             sums[o][row] = (int16_t)kwsi_plane_differences(bits + 2 * row * words, weight + o * words, words, 2);
@@ -113,8 +111,8 @@ static inline void kwsi_count_lanes(const uint64_t *bits, const uint64_t *weight
 }
 
 /* x[o] += prelu of the sums, channels `channel` + o. */
-static inline void kwsi_residual_lanes(const kwsi_lanes_t *sums, int outputs, int shift, const kwsi_affine_t *affine,
-                                       int channel, int16_t *x) {
+static void kwsi_residual_lanes(const kwsi_lanes_t *sums, int outputs, int shift, const kwsi_affine_t *affine,
+                                int channel, int16_t *x) {
     for (int o = 0; o < outputs; o++) {
         for (int row = 0; row < KWSI_TILE; row++) {
             int16_t *at = x + o * KWSI_TILE + row;
@@ -125,8 +123,8 @@ static inline void kwsi_residual_lanes(const kwsi_lanes_t *sums, int outputs, in
 
 /* What each row has passed, edges [3][stride]: bit o of `first` = (values[o] < edges[0][o]) ^ flip, of `second` that of
  * edges[1] where the first is 1 and of edges[2] where it is 0. */
-static inline void kwsi_compare_lanes(const kwsi_lanes_t *values, int outputs, const int16_t *edges, int stride,
-                                      uint64_t flip, uint64_t first[KWSI_TILE], uint64_t second[KWSI_TILE]) {
+static void kwsi_compare_lanes(const kwsi_lanes_t *values, int outputs, const int16_t *edges, int stride, uint64_t flip,
+                               uint64_t first[KWSI_TILE], uint64_t second[KWSI_TILE]) {
     for (int row = 0; row < KWSI_TILE; row++) {
         first[row] = second[row] = 0;
         for (int o = 0; o < outputs; o++) {
@@ -139,7 +137,7 @@ static inline void kwsi_compare_lanes(const kwsi_lanes_t *values, int outputs, c
 }
 
 /* sums[c] of 64 channels, from the four bits of each sum of eight steps. */
-static inline void kwsi_spread_lanes(const uint64_t bits[4][KWSI_TILE], kwsi_lanes_t *sums) {
+static void kwsi_spread_lanes(const uint64_t bits[4][KWSI_TILE], kwsi_lanes_t *sums) {
     for (int c = 0; c < 64; c++) {
         for (int step = 0; step < KWSI_TILE; step++) {
             int sum = 0;
