@@ -8,6 +8,7 @@
  */
 #include "check.h"
 #include "kernels_x86.h"
+#include "two_planes.h"
 
 #if defined(KWS_CHECK) && (defined(KWSI_HAS_X86) || defined(__aarch64__))
 
@@ -202,8 +203,9 @@ static void check_classifier(kwsi_classifier_fn *run, const int16_t *x, int n, c
     }
 }
 
-/* The checked form of a set: the same prototypes, each with the set's own function put in. */
-#define CHECKED_SET(isa)                                                                                               \
+/* The checked form of a set: the same prototypes, each with the set's own function put in. Operators of two planes have
+ * one source, and go unchecked; `two` is how the set's own end. */
+#define CHECKED_SET(isa, two)                                                                                          \
     static void window_##isa(const int16_t *pcm, const float *window, int n, float *out) {                             \
         check_window(kwsi_##isa.window, pcm, window, n, out);                                                          \
     }                                                                                                                  \
@@ -242,16 +244,29 @@ static void check_classifier(kwsi_classifier_fn *run, const int16_t *x, int n, c
         check_classifier(kwsi_##isa.classifier, x, n, weight, classes, sums);                                          \
     }                                                                                                                  \
     const kwsi_kernels_t kwsi_checked_##isa = {                                                                        \
-        #isa,        window_##isa, spectrum_##isa, mel_##isa,    quantize_##isa,   conv1_##isa,                        \
-        conv2_##isa, expand_##isa, project_##isa,  memory_##isa, classifier_##isa,                                     \
+        #isa,                                                                                                          \
+        window_##isa,                                                                                                  \
+        spectrum_##isa,                                                                                                \
+        mel_##isa,                                                                                                     \
+        quantize_##isa,                                                                                                \
+        conv1_##isa,                                                                                                   \
+        conv2_##isa,                                                                                                   \
+        expand_##isa,                                                                                                  \
+        project_##isa,                                                                                                 \
+        memory_##isa,                                                                                                  \
+        classifier_##isa,                                                                                              \
+        kwsi_conv2_two##two,                                                                                           \
+        kwsi_expand_two##two,                                                                                          \
+        kwsi_project_two##two,                                                                                         \
+        kwsi_memory_two##two,                                                                                          \
     }
 
 #ifdef KWSI_HAS_X86
-CHECKED_SET(avx512);
-CHECKED_SET(avx2);
+CHECKED_SET(avx512, _avx512);
+CHECKED_SET(avx2, _avx2);
 #endif
 #if defined(__aarch64__)
-CHECKED_SET(neon);
+CHECKED_SET(neon, );
 #endif
 
 #endif

@@ -9,7 +9,6 @@
  */
 #include "state.h"
 #include "sums.h"
-#include "two_planes.h"
 
 /* Outputs computed by one call of a convolution: what its pointers to inputs cost on the stack. */
 enum { CHUNK = 8, INPUTS = 2 * CHUNK + 3 };
@@ -35,6 +34,22 @@ static void find_rows(const kws_state_t *s, const kwsi_front_t *front, int from,
     }
 }
 
+/* The first convolution's two planes: three edges by the operator of one. bits [columns][2][kwsi_column_words] */
+static void convolve_two(kwsi_conv1_fn *run, const int8_t *const *rows, int columns, int n_mels, const int8_t *weight,
+                         const int16_t *threshold, uint16_t *bits) {
+    enum { MOST_WORDS = 256 / 2 + 8 }; /* kwsi_column_words of the most mels */
+    uint16_t above[MOST_WORDS], below[MOST_WORDS];
+    int words = kwsi_column_words(n_mels);
+    for (int column = 0; column < columns; column++, bits += 2 * words) {
+        run(rows + 2 * column, 1, n_mels, weight, threshold, bits);
+        run(rows + 2 * column, 1, n_mels, weight, threshold + KWS_CONV1_CHANNELS, above);
+        run(rows + 2 * column, 1, n_mels, weight, threshold + 2 * KWS_CONV1_CHANNELS, below);
+        for (int i = 0; i < words; i++) {
+            bits[words + i] = (uint16_t)((bits[i] & above[i]) | (~bits[i] & below[i]));
+        }
+    }
+}
+
 /* Columns from .. end - 1. */
 static void compute_columns(const kws_state_t *s, const kwsi_front_t *front, int from, int end) {
     const kws_model_t *model = s->model;
@@ -47,7 +62,7 @@ static void compute_columns(const kws_state_t *s, const kwsi_front_t *front, int
         if (model->planes == 1) {
             s->kernels->conv1(rows, count, n_mels, model->conv1_weight, model->conv1_threshold, bits);
         } else {
-            kwsi_conv1_two(s->kernels->conv1, rows, count, n_mels, model->conv1_weight, model->conv1_threshold, bits);
+            convolve_two(s->kernels->conv1, rows, count, n_mels, model->conv1_weight, model->conv1_threshold, bits);
         }
     }
 }
@@ -76,7 +91,7 @@ static void compute_steps(const kws_state_t *s, const kwsi_front_t *front, int f
         const uint16_t *columns[INPUTS];
         find_columns(s, front, from, count, columns);
         uint64_t *bits = front->linear_input + from * model->planes * (m / 2);
-        kwsi_conv2_fn *convolve = model->planes == 1 ? s->kernels->conv2 : kwsi_conv2_two;
+        kwsi_conv2_fn *convolve = model->planes == 1 ? s->kernels->conv2 : s->kernels->conv2_two;
         convolve(columns, count, m, model->conv2_weight, model->conv2_below, bits);
     }
 }

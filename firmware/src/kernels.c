@@ -7,6 +7,7 @@
 #include "kernels_neon.h"
 #include "kernels_neon_front.h"
 #include "kernels_x86.h"
+#include "two_planes.h"
 
 #ifdef KWSI_HAS_X86
 /* Floats stay at 256 bits: there are too few of them to gain, and GCC takes AVX-512 for a licence to fuse. */
@@ -22,6 +23,10 @@ const kwsi_kernels_t kwsi_avx512 = {
     .project = kwsi_project_avx512,
     .memory = kwsi_memory_avx512,
     .classifier = kwsi_classifier_avx512,
+    .conv2_two = kwsi_conv2_two_avx512,
+    .expand_two = kwsi_expand_two_avx512,
+    .project_two = kwsi_project_two_avx512,
+    .memory_two = kwsi_memory_two_avx512,
 };
 
 const kwsi_kernels_t kwsi_avx2 = {
@@ -36,6 +41,10 @@ const kwsi_kernels_t kwsi_avx2 = {
     .project = kwsi_project_avx2,
     .memory = kwsi_memory_avx2,
     .classifier = kwsi_classifier_avx2,
+    .conv2_two = kwsi_conv2_two_avx2,
+    .expand_two = kwsi_expand_two_avx2,
+    .project_two = kwsi_project_two_avx2,
+    .memory_two = kwsi_memory_two_avx2,
 };
 #endif
 
@@ -52,6 +61,10 @@ const kwsi_kernels_t kwsi_neon = {
     .project = kwsi_project_neon,
     .memory = kwsi_memory_neon,
     .classifier = kwsi_classifier_neon,
+    .conv2_two = kwsi_conv2_two,
+    .expand_two = kwsi_expand_two,
+    .project_two = kwsi_project_two,
+    .memory_two = kwsi_memory_two,
 };
 #endif
 
@@ -67,6 +80,10 @@ const kwsi_kernels_t kwsi_portable = {
     .project = kwsi_project_portable,
     .memory = kwsi_memory_portable,
     .classifier = kwsi_classifier_portable,
+    .conv2_two = kwsi_conv2_two,
+    .expand_two = kwsi_expand_two,
+    .project_two = kwsi_project_two,
+    .memory_two = kwsi_memory_two,
 };
 
 static int runs_always(void) {

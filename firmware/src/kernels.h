@@ -119,6 +119,12 @@ typedef struct kwsi_kernels {
     kwsi_project_fn *project;
     kwsi_memory_fn *memory;
     kwsi_classifier_fn *classifier;
+
+    /* Of models with two planes, as two_planes.h says. */
+    kwsi_conv2_fn *conv2_two;
+    kwsi_expand_fn *expand_two;
+    kwsi_project_fn *project_two;
+    kwsi_memory_fn *memory_two;
 } kwsi_kernels_t;
 
 /* The reference. Siblings fall back on it for sizes that they have no path for. */

@@ -101,11 +101,22 @@ static void kwsi_spread_lanes(const uint64_t bits[4][KWSI_TILE], kwsi_lanes_t *s
 
 #else
 
-/* sums[o] = 2 d(first) + d(second) of bits [8][2][words] with weight [outputs][words]. */
+/* sums[o] = 2 d(first) + d(second) of bits [8][2][words] with weight [outputs][words]. Eight rows' words side by side are
+ * what a compiler makes vectors of. */
 static void kwsi_count_lanes(const uint64_t *bits, const uint64_t *weight, int words, int outputs, kwsi_lanes_t *sums) {
-    for (int o = 0; o < outputs; o++) {
+    memset(sums, 0, sizeof *sums * (size_t)outputs);
+    for (int i = 0; i < words; i++) {
+        uint64_t first[KWSI_TILE], second[KWSI_TILE];
         for (int row = 0; row < KWSI_TILE; row++) {
-            sums[o][row] = (int16_t)kwsi_plane_differences(bits + 2 * row * words, weight + o * words, words, 2);
+            first[row] = bits[2 * row * words + i];
+            second[row] = bits[(2 * row + 1) * words + i];
+        }
+        for (int o = 0; o < outputs; o++) {
+            uint64_t w = weight[o * words + i];
+            for (int row = 0; row < KWSI_TILE; row++) {
+                int count = 2 * kwsi_popcount(first[row] ^ w) + kwsi_popcount(second[row] ^ w);
+                sums[o][row] = (int16_t)(sums[o][row] + count);
+            }
         }
     }
 }

@@ -4,7 +4,6 @@
  */
 #include "state.h"
 #include "sums.h"
-#include "two_planes.h"
 
 static kwsi_affine_t affine(const int16_t *scale, const int16_t *bias, const int16_t *slope) {
     return (kwsi_affine_t){scale, bias, slope};
@@ -14,7 +13,7 @@ static kwsi_affine_t affine(const int16_t *scale, const int16_t *bias, const int
 static void project(const kws_state_t *s, const uint64_t *bits, const uint64_t *weight, int words,
                     const kwsi_affine_t *numbers, const int16_t *threshold, uint64_t *out) {
     int steps = kwsi_steps(s->model->frontend->frames), c = s->model->channels, planes = s->model->planes;
-    kwsi_project_fn *run = planes == 1 ? s->kernels->project : kwsi_project_two;
+    kwsi_project_fn *run = planes == 1 ? s->kernels->project : s->kernels->project_two;
     for (int step = 0; step < steps; step += KWSI_TILE) {
         run(bits + step * planes * words, weight, words, c, numbers, s->x + step * c, threshold,
             out + step * planes * (c / 64));
@@ -24,7 +23,7 @@ static void project(const kws_state_t *s, const uint64_t *bits, const uint64_t *
 static void expand(const kws_state_t *s, const kws_pass_t *pass, const uint64_t *bits, uint64_t *out) {
     int steps = kwsi_steps(s->model->frontend->frames), planes = s->model->planes;
     int c = s->model->channels, h = s->model->hidden;
-    kwsi_expand_fn *run = planes == 1 ? s->kernels->expand : kwsi_expand_two;
+    kwsi_expand_fn *run = planes == 1 ? s->kernels->expand : s->kernels->expand_two;
     for (int step = 0; step < steps; step += KWSI_TILE) {
         run(bits + step * planes * (c / 64), pass->block->expand_weight, c / 64, h, pass->expand_below,
             pass->expand_flip, out + step * planes * (h / 64));
@@ -36,7 +35,7 @@ static int16_t *block(const kws_state_t *s, const kws_pass_t *pass, uint64_t *co
                       int16_t *trace) {
     const kws_block_t *b = pass->block;
     int t = s->model->frontend->frames / 4, c = s->model->channels, h = s->model->hidden, planes = s->model->planes;
-    kwsi_memory_fn *remember = planes == 1 ? s->kernels->memory : kwsi_memory_two;
+    kwsi_memory_fn *remember = planes == 1 ? s->kernels->memory : s->kernels->memory_two;
     kwsi_affine_t memory = affine(pass->memory_scale, pass->memory_bias, b->memory_slope);
     kwsi_affine_t projection = affine(pass->project_scale, pass->project_bias, b->project_slope);
     if (trace) {

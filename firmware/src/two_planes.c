@@ -22,21 +22,6 @@ static void sign(const int16_t *x, const int16_t *threshold, int channels, uint6
     }
 }
 
-void kwsi_conv1_two(kwsi_conv1_fn *run, const int8_t *const *rows, int columns, int n_mels, const int8_t *weight,
-                    const int16_t *threshold, uint16_t *bits) {
-    enum { MOST_WORDS = 256 / 2 + 8 }; /* kwsi_column_words of the most mels */
-    uint16_t above[MOST_WORDS], below[MOST_WORDS];
-    int words = kwsi_column_words(n_mels);
-    for (int column = 0; column < columns; column++, bits += 2 * words) {
-        run(rows + 2 * column, 1, n_mels, weight, threshold, bits);
-        run(rows + 2 * column, 1, n_mels, weight, threshold + KWS_CONV1_CHANNELS, above);
-        run(rows + 2 * column, 1, n_mels, weight, threshold + 2 * KWS_CONV1_CHANNELS, below);
-        for (int i = 0; i < words; i++) {
-            bits[words + i] = (uint16_t)((bits[i] & above[i]) | (~bits[i] & below[i]));
-        }
-    }
-}
-
 void kwsi_conv2_two(const uint16_t *const *columns, int steps, int m, const uint16_t *weight, const int16_t *below,
                     uint64_t *bits) {
     /* 25 taps of 16 channels fill six words and a quarter; the rest of the seventh differs nowhere. */

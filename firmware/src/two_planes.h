@@ -5,29 +5,22 @@
  * it; and what compares comes as three edges, [3][outputs], of which the first makes the first plane, the second the
  * second plane where the first is 1, and the third where it is 0.
  *
- * There is one source for every instruction set, over the lanes of lanes.h.
+ * There is one source for every instruction set, over the lanes of lanes.h. For x86-64 it is compiled three times, and the
+ * compiler makes the vectors.
  */
 #ifndef KWSI_TWO_PLANES_H
 #define KWSI_TWO_PLANES_H
 
 #include "kernels.h"
 
-/* bits [columns][2][kwsi_column_words], each edge by the operator of one plane, `run` */
-void kwsi_conv1_two(kwsi_conv1_fn *run, const int8_t *const *rows, int columns, int n_mels, const int8_t *weight,
-                    const int16_t *threshold, uint16_t *bits);
-
 /* columns [2 steps + 3][2][kwsi_column_words(4 m)], bits [steps][2][m / 2] */
-void kwsi_conv2_two(const uint16_t *const *columns, int steps, int m, const uint16_t *weight, const int16_t *below,
-                    uint64_t *bits);
+kwsi_conv2_fn kwsi_conv2_two, kwsi_conv2_two_avx2, kwsi_conv2_two_avx512;
 
 /* bits [8][2][words], out [8][2][outputs / 64] */
-void kwsi_expand_two(const uint64_t *bits, const uint64_t *weight, int words, int outputs, const int16_t *below,
-                     const uint64_t *flip, uint64_t *out);
-void kwsi_project_two(const uint64_t *bits, const uint64_t *weight, int words, int outputs, const kwsi_affine_t *affine,
-                      int16_t *x, const int16_t *threshold, uint64_t *out);
+kwsi_expand_fn kwsi_expand_two, kwsi_expand_two_avx2, kwsi_expand_two_avx512;
+kwsi_project_fn kwsi_project_two, kwsi_project_two_avx2, kwsi_project_two_avx512;
 
 /* bits, out [R][2][words] */
-void kwsi_memory_two(const uint64_t *bits, const uint64_t *weight, int steps, int words, const kwsi_affine_t *affine,
-                     int16_t *x, const int16_t *threshold, uint64_t *out);
+kwsi_memory_fn kwsi_memory_two, kwsi_memory_two_avx2, kwsi_memory_two_avx512;
 
 #endif

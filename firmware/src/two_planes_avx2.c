@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The operators of two planes once more, for what the compiler makes of them with AVX2. The target comes before every
+ * include, so that counting bits is an instruction.
+ */
+#if defined(__x86_64__) && defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,popcnt"))), apply_to = function)
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)
+#pragma GCC target("avx2,popcnt")
+#endif
+
+#include "kernels_x86.h"
+
+#ifdef KWSI_HAS_X86
+#define kwsi_conv2_two kwsi_conv2_two_avx2
+#define kwsi_expand_two kwsi_expand_two_avx2
+#define kwsi_project_two kwsi_project_two_avx2
+#define kwsi_memory_two kwsi_memory_two_avx2
+#include "two_planes.c"
+#endif
+
+#if defined(__x86_64__) && defined(__clang__)
+#pragma clang attribute pop
+#endif
