@@ -218,6 +218,8 @@ def test_a_package_that_is_there_is_used_and_another_is_not(tmp_path: Path) -> N
     (tmp_path / "x_1.deb").write_bytes(b"old")
     with pytest.raises(KwsError, match=r"--parts names a folder that holds x_1.deb"):
         parts.fetch(package, tmp_path, (tmp_path / "mirror").as_uri())
+    with pytest.raises(KwsError, match=r"x_1.deb: is not there; give --mirror"):
+        parts.fetch(package, tmp_path / "empty", None)
 
 
 class FakeMachine:
@@ -423,7 +425,7 @@ def pinned_parts() -> tuple[dict[str, bytes], dict[str, bytes]]:
     folder = Path(os.environ.get("KWS_PARTS", "~/.cache/kws/parts")).expanduser()
     for package in (parts.KERNEL, parts.FIRMWARE):
         if not (folder / package.file).is_file():
-            pytest.skip(f"{package.file} is not in {folder} (KWS_PARTS); `kws flash --image FILE` downloads it there")
+            pytest.skip(f"{package.file} is not in {folder} (KWS_PARTS), where `kws flash --image FILE` keeps it")
     kernel = parts.unpack(folder / parts.KERNEL.file, image.KERNEL_PREFIXES)
     return kernel, parts.unpack(folder / parts.FIRMWARE.file, image.FIRMWARE_PREFIXES)
 

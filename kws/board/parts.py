@@ -12,8 +12,6 @@ from pathlib import Path
 from kws.data.download import Progress, download, sha256_of, silent
 from kws.errors import KwsError
 
-MIRROR = "https://deb.debian.org/debian"
-
 
 @dataclass(frozen=True)
 class Package:
@@ -43,21 +41,26 @@ KERNEL = Package(
 )
 
 
-def fetch(package: Package, folder: Path, mirror: str = MIRROR, progress: Progress = silent) -> Path:
-    """The package in ``folder``, downloaded where it is not there yet. Its SHA-256 has been checked.
+def fetch(package: Package, folder: Path, mirror: str | None, progress: Progress = silent) -> Path:
+    """The package in ``folder``, downloaded from ``mirror`` where it is not there yet. Its SHA-256 has been checked.
 
     Raises:
-        KwsError: it cannot be downloaded, or is another file.
+        KwsError: it is not there and there is no mirror, it cannot be downloaded, or is another file.
     """
     path = folder / package.file
     folder.mkdir(parents=True, exist_ok=True)
     if path.exists() and sha256_of(path, progress) == package.sha256:
         return path
+    if mirror is None:
+        raise KwsError(
+            f"{path}: is not there; give --mirror with the address of a mirror of Debian's archive, from which to "
+            "download it, or put the file there."
+        )
     try:
         download(f"{mirror}/{package.path}", path, package.sha256, progress=progress)
     except KwsError as error:
         raise KwsError(
-            f"{error} Debian keeps a version for some months on its mirrors and for ever on snapshot.debian.org; "
+            f"{error} Debian's mirrors keep a version for some months, its snapshots for ever; "
             f"--parts names a folder that holds {package.file}."
         ) from error
     return path

@@ -35,7 +35,10 @@ def flash(
     parts: Annotated[
         Path, typer.Option(help="Where the kernel and the firmware are kept after they were downloaded.")
     ] = Path("~/.cache/kws/parts"),
-    mirror: Annotated[str | None, typer.Option(help="Of Debian's archive, in place of deb.debian.org.")] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option(envvar="KWS_DEBIAN_MIRROR", help="Address of a mirror of Debian's archive, to download parts."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Make the image, check the card, write nothing.")] = False,
 ) -> None:
     """Write a card from which a Raspberry Pi Zero 2 W, 3 or 4 starts, listens, and does nothing else.
@@ -153,13 +156,13 @@ def _build(
     from kws.board import build, compiler
     from kws.board.image import FIRMWARE_PREFIXES, KERNEL_PREFIXES
     from kws.board.image import build as put_together
-    from kws.board.parts import FIRMWARE, KERNEL, MIRROR, fetch, unpack
+    from kws.board.parts import FIRMWARE, KERNEL, fetch, unpack
 
     found = compiler.find("aarch64")
     listener, text, init = _listener(model, program), _settings(settings), build.build_init(found)
     with _progress() as show:
-        kernel = fetch(KERNEL, parts, mirror or MIRROR, show)
-        firmware = fetch(FIRMWARE, parts, mirror or MIRROR, show)
+        kernel = fetch(KERNEL, parts, mirror, show)
+        firmware = fetch(FIRMWARE, parts, mirror, show)
     with Console(stderr=True).status("Putting the card together"):
         return put_together(listener, init, unpack(kernel, KERNEL_PREFIXES), unpack(firmware, FIRMWARE_PREFIXES), text)
 

@@ -53,6 +53,7 @@ def show(facts: dict[str, Any], console: Console) -> None:
             f"{preset['n_fft']} samples every {preset['hop']}",
         ),
         ("network", f"{facts['n_blocks']} blocks, {facts['channels']} channels, {facts['hidden']} hidden"),
+        ("bits an input", str(facts["planes"])),
         ("binary weights", f"{facts['weight_bits']:,} bits"),
         ("residual stream", f"16 bits, {facts['stream_bits']} of them behind the point"),
         (
