@@ -331,14 +331,14 @@ class BiFSMN(nn.Module):
             if isinstance(layer, BinaryLayer):
                 state[f"{name}.weight"] = layer.engine_weight()
         for name, layer, slope in self._readers():
-            edges = layer.quantize_input.edges().detach().double()
+            edges = layer.quantize_input.edges().detach().double().to(slope.device)
             state[f"{name}.edges"] = torch.where(edges >= 0.0, edges, edges / slope.detach().double())
         for index, block in enumerate(self.blocks):
             for name, layer, threshold in (
                 ("memory", block.memory, block.memory_input),
                 ("expand", block.expand, block.expand_input),
             ):
-                edges = layer.quantize_input.edges().detach().double()
+                edges = layer.quantize_input.edges().detach().double().to(threshold.device)
                 state[f"blocks.{index}.{name}.edges"] = edges + threshold.detach().double()
         return state
 

@@ -63,7 +63,9 @@ class InputQuantizer(nn.Module):
 
         Of the first plane; of the second where the first is 1; of the second where the first is 0.
         """
-        middle = torch.zeros(self.channels) if self.threshold is None else self.threshold
+        middle = self.threshold
+        if middle is None:
+            middle = torch.zeros(self.channels) if self.above is None else torch.zeros_like(self.above)
         if self.above is None or self.below is None:
             return middle[None]
         return torch.stack([middle, middle + self.above, middle - self.below])
