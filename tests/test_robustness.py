@@ -172,3 +172,8 @@ def test_eval_shows_and_prints_it(speakers, monkeypatch):
     printed = json.loads(CliRunner().invoke(app, [*options, "--json"]).stdout)
     assert printed["robustness"]["conditions"]["clean"]["1"]["balanced_accuracy"] == 1.0
     assert len(printed["robustness"]["conditions"]) == 18
+    seeds = []
+    choose = robust.choose_clips
+    monkeypatch.setattr(robust, "choose_clips", lambda *args: (seeds.append(args[-1]), choose(*args))[1])
+    CliRunner().invoke(app, [*options, "--seed", "5", "--json"])
+    assert seeds == [5]

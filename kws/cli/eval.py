@@ -132,6 +132,7 @@ def _evaluate_clips(
                 split,
                 engine,
                 deltas,
+                seed,
                 progress=lambda done, total: progress.update(bar, completed=done, total=total),
             )
     written = []
@@ -176,10 +177,10 @@ def hear(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from kws.data.audio import SAMPLE_RATE
     from kws.data.stream import Mix
     from kws.data.tasks import scan
     from kws.evaluate import sounds
+    from kws.evaluate.run import require_rate
 
     if data is None and negatives is None and recording is None:
         raise KwsError("Nothing to listen to: give --data, --recording or --negatives.")
@@ -187,10 +188,7 @@ def hear(
         raise KwsError(f"--labels {labels} belongs to a recording; give --recording too.")
     if save is not None and data is None:
         raise KwsError(f"--save {save} writes the stream mixed from --data; give --data too.")
-    if model.preset.sample_rate != SAMPLE_RATE:
-        raise KwsError(
-            f"{model.name} hears {model.preset.sample_rate} Hz; recordings are read at {SAMPLE_RATE} Hz only."
-        )
+    require_rate(model)
     heard: list[Sound] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} s heard"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

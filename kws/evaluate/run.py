@@ -91,6 +91,14 @@ def model_task(model: FoldedModel) -> Task:
     return Task(model.name, words, fillers=model.n_words < len(model.class_names))
 
 
+def require_rate(model: FoldedModel) -> None:
+    """Raises KwsError where recordings are not read at the rate that ``model`` hears."""
+    if model.preset.sample_rate != SAMPLE_RATE:
+        raise KwsError(
+            f"{model.name} hears {model.preset.sample_rate} Hz; recordings are read at {SAMPLE_RATE} Hz only."
+        )
+
+
 def choose_clips(
     corpus: Corpus, task: Task, split: str | None, seed: int
 ) -> tuple[list[tuple[Clip, int]], str, list[str]]:
@@ -166,10 +174,7 @@ def evaluate(
             raise KwsError(f"--depth {delta} is not in the model; choose from {choices} or all.")
     if split is not None and split not in SPLITS:
         raise KwsError(f"'{split}' is no split to evaluate on; choose {', '.join(SPLITS)}.")
-    if model.preset.sample_rate != SAMPLE_RATE:
-        raise KwsError(
-            f"{model.name} hears {model.preset.sample_rate} Hz; recordings are read at {SAMPLE_RATE} Hz only."
-        )
+    require_rate(model)
     compute = classifier(model, engine)
     corpus = scan(data)
     items, split, notes = choose_clips(corpus, model_task(model), split, seed)
