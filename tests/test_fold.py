@@ -193,12 +193,12 @@ def test_the_first_convolution_is_exact(seed):
     exact = gain * conv1_step(weight) / 40 * (inputs @ whole.T) + bias
     answer = inputs @ model.conv1_weight.astype(np.int64) >= model.conv1_threshold
     clear = np.abs(exact) > 1e-9
-    fine = np.abs(whole).sum(1) * 128 < 32767  # a threshold beyond 16 bits has weights of half the resolution
+    fine = np.abs(whole).sum(1) * 128 < 32767  # a threshold beyond 16 bits has coarser weights
     assert np.array_equal(answer[:, fine][clear[:, fine]], (exact >= 0)[:, fine][clear[:, fine]])
     assert (answer == (exact >= 0)).mean() > 0.99
 
 
-def test_a_threshold_beyond_16_bits_is_met_at_half_the_resolution():
+def test_a_threshold_beyond_16_bits_is_met_by_coarser_weights():
     state = state_of(network(0, SMALL))
     state["conv1.weight"][0] = 1.0
     for key, value in (("weight", 1.0), ("bias", 0.0), ("running_var", 1.0 - 1e-5), ("running_mean", -70.0)):

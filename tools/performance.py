@@ -265,8 +265,8 @@ cortex-a72; {cc}) and from llvm-mca's models of the cores. Counts are exact and 
 cycles, and they know nothing of caches.
 """,
     "planes": """
-The tables of this page are those of `kws12_lite`, whose inputs have one plane of bits, but for this one and the memory
-of its state. The default model `kws12` has two planes: twice the binary products, by operators in C with NEON
+The tables of this page are those of `kws12_lite`, whose inputs have one plane of bits, but for this one.
+The default model `kws12` has two planes: twice the binary products, by operators in C with NEON
 intrinsics (`firmware/src/two_planes.c`) that are not yet scheduled by hand, and the first convolution once for each of
 three thresholds.
 """,
