@@ -18,12 +18,12 @@ from kws.data.tasks import BACKGROUND, Task, scan
 from kws.errors import KwsError
 from kws.features import PRESETS
 from kws_training import checkpoint
-from kws_training.augment import MODERATE
+from kws_training.augment import BUSY, MODERATE
 from kws_training.config import RECIPES, Settings, StageSettings, recipe
 from kws_training.dataset import TrainingData
 from kws_training.loop import Run, Watcher, learning_rate
 from kws_training.networks import Topology
-from kws_training.run import new_settings, resumed_settings, train
+from kws_training.run import load_student, load_teacher, new_settings, resumed_settings, train
 
 TASK = Task("t", ("low", "high"))
 STAGES = (
@@ -118,6 +118,31 @@ def test_train_writes_a_model_that_the_engine_reads(corpus, tmp_path):
     assert read.checkpoint_sha256 == checkpoint.digest(out / "student.pt")
     assert np.array_equal(read.linear_weight, model.linear_weight)
     assert (out / "curves.png").stat().st_size > 1000
+
+
+FURTHER = replace(SETTINGS, stages=(StageSettings("teacher", 2, 1e-3, 0.0), StageSettings("binary", 2, 1e-3, 0.0)))
+
+
+def test_a_student_is_trained_further_from_its_own_weights_and_its_teacher_too(data, uninterrupted, tmp_path):
+    folder = uninterrupted[0].folder
+    idle = replace(FURTHER, stages=tuple(replace(stage, rate=0.0, epochs=1) for stage in FURTHER.stages))
+    states = load_teacher(folder, idle), load_student(folder, idle)
+    result = Run(tmp_path / "idle", idle, data, Watcher(), False, *states).train().state_dict()
+    for key, value in states[1].items():
+        assert "running_" in key or "num_batches" in key or torch.equal(result[key], value), key
+    teacher = load_teacher(tmp_path / "idle", idle)
+    assert torch.equal(teacher["linear.weight"], states[0]["linear.weight"])
+
+    whole = Run(tmp_path / "whole", FURTHER, data, Watcher(), False, *states).train().state_dict()
+    steps = data.steps(FURTHER.batch, 0.2)
+    for number, stop in enumerate((round(1.5 * steps), round(3.5 * steps))):
+        part = tmp_path / f"part{number}"
+        with pytest.raises(KeyboardInterrupt):
+            Run(part, FURTHER, data, StopAfter(stop), False, *states).train()
+        resumed = Run(part, resumed_settings(part), data, Watcher(), resume=True).train().state_dict()
+        assert all(torch.equal(resumed[key], value) for key, value in whole.items())
+    with pytest.raises(KwsError, match="student of low, high, or of another"):
+        load_student(folder, replace(FURTHER, topology=replace(FURTHER.topology, planes=2)))
 
 
 def of_binarizer(name: str, epochs: int | None = None) -> Settings:
@@ -315,6 +340,19 @@ def test_every_step_draws_the_same_again_and_thin_words_come_oftener(data):
     poor = np.bincount(indices[labels == 1] - 960, minlength=40)
     assert poor.max() - poor.min() <= 1
     assert (indices[labels == 3] == -1).all()
+
+
+def test_a_word_that_is_cut_off_in_running_speech_is_unknown(data):
+    drawn = [torch.cat([labels for _, labels, _ in data.epoch(0, 0, 16, 0.5, busy)]) for busy in (MODERATE, BUSY)]
+    plain_words, busy_words = ((labels < len(TASK.words)).sum().item() for labels in drawn)
+    # Half of the clips are composed, three tenths of those cut.
+    assert 0.65 * plain_words < busy_words < 0.98 * plain_words
+    for _, labels, words in data.epoch(0, 0, 16, 0.5, BUSY):
+        assert (labels[words == -1] >= len(TASK.words)).all()
+        assert (words[labels < len(TASK.words)] >= 0).all()
+    once, again = (list(data.epoch(2, 1, 16, 0.5, BUSY)) for _ in range(2))
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(once, again, strict=True))
+    assert all(torch.isfinite(features).all() for features, _, _ in once)
 
 
 def test_every_clip_carries_its_words_number_and_silence_none(data):

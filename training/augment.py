@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -22,6 +22,8 @@ class Augmentation:
         gain: dB, lowest and highest.
         mel_mask: widest masked band of mels.
         time_mask: widest masked run of frames.
+        running: share of the clips that are put into running speech; see ``kws_training.running``.
+        voices: share of the noise that is babble and tones (``kws_training.voices``) and no background recording.
     """
 
     shift: int = 1600
@@ -31,6 +33,8 @@ class Augmentation:
     gain: tuple[float, float] = (-10.0, 6.0)
     mel_mask: int = 3
     time_mask: int = 4
+    running: float = 0.0
+    voices: float = 0.0
 
 
 MODERATE = Augmentation()
@@ -39,6 +43,12 @@ STRONG = Augmentation(speed=0.12, noise_share=0.7, gain=(-14.0, 6.0), mel_mask=6
 
 GENTLE = Augmentation(speed=0.05, noise_share=0.3, snr=(5.0, 30.0), mel_mask=2, time_mask=2)
 """For a network that has no capacity to spare: the binary student fits even its plain training clips only just."""
+
+BUSY_STRONG = replace(STRONG, speed=0.08, noise_share=0.8, mel_mask=3, time_mask=3, running=0.5, voices=0.4)
+"""A room where people talk, for the teacher."""
+
+BUSY = replace(GENTLE, noise_share=0.6, snr=(0.0, 30.0), running=0.5, voices=0.4)
+"""The same for the student."""
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:

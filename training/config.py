@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kws.errors import KwsError
-from kws_training.augment import GENTLE, MODERATE, STRONG, Augmentation
+from kws_training.augment import BUSY, BUSY_STRONG, GENTLE, MODERATE, STRONG, Augmentation
 from kws_training.networks import Topology
 
 
@@ -115,6 +115,10 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
         StageSettings("teacher", 12, 1e-3, 5e-2, STRONG, unknown=0.2, identity=0.5, smoothing=0.1),
         StageSettings("activations", 4, 2e-3, 1e-4, GENTLE, unknown=0.3),
         StageSettings("binary", 46, 2e-3, 0.0, GENTLE, unknown=0.3),
+    ),
+    "running": (
+        StageSettings("teacher", 10, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6),
+        StageSettings("binary", 24, 1e-3, 0.0, BUSY, unknown=0.6),
     ),
     "quick": (
         StageSettings("teacher", 8, 3e-3, 1e-2),

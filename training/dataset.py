@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,8 +24,11 @@ from kws.errors import KwsError
 from kws.features import Preset, place_clip
 from kws_training.augment import Augmentation, add_noise, apply_gain, mask_spectrum, place
 from kws_training.features import LogMel
+from kws_training.running import RunningSpeech
+from kws_training.voices import make_voices
 
 CLIP_SAMPLES = 16000
+VOICES_DRAW = 1  # what tells the draws of the voices from an epoch's
 Progress = Callable[[Iterable, int, str], Iterable]
 
 
@@ -88,6 +92,12 @@ def _background(corpus: Corpus, preset: Preset) -> NDArray[np.int16]:
     if len(noise) <= preset.window_samples:
         noise = np.concatenate([noise, np.zeros(preset.window_samples + 1 - len(noise), np.int16)])
     return noise
+
+
+def _cuts(sound: Tensor, length: int, count: int, generator: torch.Generator) -> Tensor:
+    """``count`` stretches of ``length`` samples from drawn places of an int16 sound, float32 [count, length]."""
+    starts = torch.randint(len(sound) - length, (count,), generator=generator).tolist()
+    return torch.stack([sound[start : start + length] for start in starts]).float()
 
 
 class TrainingData:
@@ -205,7 +215,7 @@ class TrainingData:
 
         Yields:
             Features float32 [batch, n_mels, frames] in dB; labels int64 [batch]; the words' numbers int64 [batch], -1
-            for silence.
+            for silence and for a word that is cut off.
         """
         rng = np.random.default_rng([self.seed, stage, epoch])
         indices, labels = self._draw(rng, unknown)
@@ -213,21 +223,59 @@ class TrainingData:
             chosen = slice(step * batch, (step + 1) * batch)
             generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
             words = np.where(indices[chosen] < 0, -1, self.identities[indices[chosen]])
-            features = self._batch(indices[chosen], augmentation, generator)
-            yield features, torch.from_numpy(labels[chosen]), torch.from_numpy(words)
+            features, cut = self._batch(indices[chosen], labels[chosen], augmentation, generator)
+            answers = np.where(cut, len(self.task.words), labels[chosen])
+            yield features, torch.from_numpy(answers), torch.from_numpy(np.where(cut, -1, words))
 
-    def _noise_windows(self, count: int, generator: torch.Generator) -> Tensor:
-        length = self.preset.window_samples
-        starts = torch.randint(len(self.noise) - length, (count,), generator=generator).tolist()
-        return torch.stack([self.noise[start : start + length] for start in starts]).float()
+    @cached_property
+    def _running(self) -> RunningSpeech:
+        others = self.members[len(self.task.words)] if self.task.fillers else np.zeros(0, np.int64)
+        return RunningSpeech(self.pcm.numpy(), others, self.preset.window_samples)
 
-    def _batch(self, indices: NDArray[np.int64], augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    @cached_property
+    def _voices(self) -> Tensor:
+        return torch.from_numpy(make_voices(self.pcm.numpy(), np.random.default_rng([self.seed, VOICES_DRAW])))
+
+    def _noise_windows(self, count: int, voices: float, generator: torch.Generator) -> Tensor:
+        windows = _cuts(self.noise, self.preset.window_samples, count, generator)
+        if voices:
+            spoken = torch.rand((count, 1), generator=generator) < voices
+            windows = torch.where(spoken, _cuts(self._voices, self.preset.window_samples, count, generator), windows)
+        return windows
+
+    def _compose(
+        self,
+        windows: Tensor,
+        indices: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        augmentation: Augmentation,
+        generator: torch.Generator,
+    ) -> NDArray[np.bool_]:
+        """Puts the drawn share of the spoken clips into running speech, in ``windows``; whose words are cut off."""
+        cut = np.zeros(len(indices), bool)
+        if augmentation.running:
+            rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
+            spoken = (indices >= 0) & (labels <= len(self.task.words))
+            for row in np.flatnonzero(spoken & (rng.random(len(indices)) < augmentation.running)):
+                wave, whole = self._running.compose(int(indices[row]), self.task.fillers, augmentation, rng)
+                windows[row] = torch.from_numpy(wave)
+                cut[row] = not whole
+        return cut
+
+    def _batch(
+        self,
+        indices: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        augmentation: Augmentation,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, NDArray[np.bool_]]:
         clips = self.pcm[torch.from_numpy(np.maximum(indices, 0))].float()
         windows = place(clips, self.preset, augmentation, generator)
-        noise = self._noise_windows(len(indices), generator)
+        cut = self._compose(windows, indices, labels, augmentation, generator)
+        noise = self._noise_windows(len(indices), augmentation.voices, generator)
         mixed = add_noise(windows, noise, augmentation, generator)
         level = 10.0 ** (-2.0 * torch.rand((len(indices), 1), generator=generator))
         is_background = torch.from_numpy(indices < 0)[:, None]
         mixed = torch.where(is_background, noise * level, mixed)
         features = self.log_mel(apply_gain(mixed, augmentation, generator))
-        return mask_spectrum(features, augmentation, generator)
+        return mask_spectrum(features, augmentation, generator), cut

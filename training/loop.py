@@ -85,7 +85,8 @@ class Run:
         data: clips.
         watcher: told of progress.
         resume: go on from ``folder/checkpoint.pt``.
-        teacher: state of a teacher trained before; leaves the teacher stage out.
+        teacher: state of a teacher trained before; leaves the teacher stages out.
+        student: state of a student of that teacher, both to be trained further: leaves nothing out.
 
     Raises:
         KwsError: the folder holds a run and ``resume`` is false; with ``resume``, no checkpoint, or one of other
@@ -100,6 +101,7 @@ class Run:
         watcher: Watcher,
         resume: bool = False,
         teacher: dict[str, Tensor] | None = None,
+        student: dict[str, Tensor] | None = None,
     ) -> None:
         self.folder, self.settings, self.data, self.watcher = folder, settings, data, watcher
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -108,7 +110,7 @@ class Run:
         self.network = self._build().to(self.device)
         # The second task's layer: it serves a teacher's training and is then thrown away.
         self.identify = nn.Linear(self.network.classifier.in_features, max(1, data.identity_count)).to(self.device)
-        self.teacher_state = teacher
+        self.teacher_state, self.student_state = teacher, student
         self.stage_index, self.next_epoch = 0, 0
         self.optimizer_state: dict[str, Any] | None = None
         self.history: list[dict[str, Any]] = []
@@ -132,7 +134,7 @@ class Run:
             )
         self.network.load_state_dict(state["network"])
         self.identify.load_state_dict(state["identify"])
-        self.teacher_state = state["teacher"]
+        self.teacher_state, self.student_state = state["teacher"], state.get("student")
         self.stage_index, self.next_epoch = state["stage"], state["epoch"]
         self.optimizer_state, self.history = state["optimizer"], json.loads(state["history"])
 
@@ -145,6 +147,7 @@ class Run:
                 "network": self.network.state_dict(),
                 "identify": self.identify.state_dict(),
                 "teacher": self.teacher_state,
+                "student": self.student_state,
                 "stage": self.stage_index,
                 "epoch": self.next_epoch,
                 "optimizer": optimizer.state_dict() if optimizer else None,
@@ -177,8 +180,11 @@ class Run:
         """
         stages = self.settings.stages
         if self.stage_index == 0 and self.next_epoch == 0 and self.teacher_state is not None:
-            self._adopt_teacher()
-            self.stage_index = sum(stage.name == "teacher" for stage in stages)
+            if self.student_state is not None and stages[0].name == "teacher":
+                self.network.load_weights(self.teacher_state)
+            else:
+                self._start_student()
+                self.stage_index = sum(stage.name == "teacher" for stage in stages)
         while self.stage_index < len(stages):
             self._train_stage(stages[self.stage_index])
             self.stage_index += 1
@@ -188,7 +194,7 @@ class Run:
             ):
                 self.teacher_state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
                 checkpoint.save(self.folder / "teacher.pt", self._portable(self.teacher_state))
-                self._adopt_teacher()
+                self._start_student()
             elif not is_last and stages[self.stage_index].name != stages[self.stage_index - 1].name:
                 self.network.start_weights()
             self.next_epoch, self.optimizer_state = 0, None
@@ -206,6 +212,13 @@ class Run:
             "data_hash": self.data.hash,
             "network": {k: v.cpu() for k, v in state.items()},
         }
+
+    def _start_student(self) -> None:
+        """The student starts as the one that is given, or else as the teacher."""
+        if self.student_state is None:
+            self._adopt_teacher()
+        else:
+            self.network.load_state_dict(self.student_state)
 
     def _adopt_teacher(self) -> None:
         """The student starts as the teacher; norms of the depths that the teacher never ran start as those it did."""

@@ -69,6 +69,22 @@ def load_teacher(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
     return content["network"]
 
 
+def load_student(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
+    """The weights of the student that an earlier run left (its folder, or its ``student.pt``).
+
+    Raises:
+        KwsError: not a checkpoint, or a student of other words, binarizer or shape.
+    """
+    content = checkpoint.load(path / "student.pt" if path.is_dir() else path)
+    made = Settings.from_dict(json.loads(content["settings"]))
+    if made.words != settings.words or made.topology != settings.topology:
+        raise KwsError(
+            f"{path}: a student of {', '.join(made.words)}, or of another --network, --preset or --binarizer; "
+            "give one of the same."
+        )
+    return content["network"]
+
+
 def to_model(
     network: BiFSMN, settings: Settings, name: str, threshold: float, sha256: str, provenance: dict
 ) -> FoldedModel:
@@ -95,6 +111,7 @@ def train(
     progress: Progress,
     resume: bool = False,
     teacher: Path | None = None,
+    student: Path | None = None,
     name: str | None = None,
     threshold: float = 0.5,
 ) -> FoldedModel | None:
@@ -108,6 +125,7 @@ def train(
         progress: wraps an iterable, its length and a title with a progress bar.
         resume: go on from the run's last complete epoch.
         teacher: run folder or ``teacher.pt`` of an earlier run; None trains one.
+        student: run folder of an earlier run whose student, and its teacher unless another is given, to train further.
         name: of the model; None takes the folder's.
         threshold: score, 0..1, that makes a detection of any word.
 
@@ -118,12 +136,15 @@ def train(
         KwsError: data, settings or checkpoint that cannot be used.
     """
     task = Task(name or out.name, settings.words, settings.fillers)
+    if student and not teacher:
+        teacher = student
     teacher_state = load_teacher(teacher, settings) if teacher else None
+    student_state = load_student(student, settings) if student else None
     preset = PRESETS[settings.topology.preset]
     data = TrainingData(scan(data_folder), task, preset, settings.seed, settings.temper, progress)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
-    return train_on(data, out, settings, watcher, resume, teacher_state, task.name, threshold)
+    return train_on(data, out, settings, watcher, resume, teacher_state, student_state, task.name, threshold)
 
 
 def train_on(
@@ -133,14 +154,15 @@ def train_on(
     watcher: Watcher,
     resume: bool = False,
     teacher_state: dict[str, torch.Tensor] | None = None,
+    student_state: dict[str, torch.Tensor] | None = None,
     name: str = "",
     threshold: float = 0.5,
 ) -> FoldedModel | None:
-    """As ``train``, on clips that are in memory and from the weights of a teacher, if any; ``name``: of the model."""
+    """As ``train``, on clips in memory and from weights of a teacher and a student, if any; ``name``: the model's."""
     obstacle = find(settings.topology.binarizer).obstacle
     if obstacle:
         watcher.warn(f"'{settings.topology.binarizer}' trains but exports no model: {obstacle}, the engine's have one.")
-    run = Run(out, settings, data, watcher, resume, teacher_state)
+    run = Run(out, settings, data, watcher, resume, teacher_state, student_state)
     network = run.train()
     draw_curves(run.history, out / "curves.png")
     if obstacle:

@@ -37,7 +37,9 @@ def train(
     words: Annotated[str, typer.Option(help="Words to spot, comma-separated; overrides --task.")] = "",
     task: Annotated[str, typer.Option(help="Speech Commands task: 12, 22 or 35.")] = "12",
     preset: Annotated[str, typer.Option(help="Feature preset.")] = "bifsmn",
-    recipe: Annotated[str, typer.Option(help="Length of training: standard, or quick for a first try.")] = "standard",
+    recipe: Annotated[
+        str, typer.Option(help="Stages: standard; quick for a first try; running, for a --student, among other words.")
+    ] = "standard",
     network: Annotated[
         str, typer.Option(help="bifsmn: one bit an input; bifsmnv2: two, at up to twice the work.")
     ] = "bifsmn",
@@ -46,6 +48,9 @@ def train(
     ] = "bireal",
     epochs: Annotated[int | None, typer.Option(help="Epochs of the last stage; the others scale with it.")] = None,
     teacher: Annotated[Path | None, typer.Option(help="Run folder or teacher.pt whose float teacher to reuse.")] = None,
+    student: Annotated[
+        Path | None, typer.Option(help="Run folder whose student, with its teacher or --teacher's, to train further.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
     name: Annotated[str | None, typer.Option(help="Name of the model; the run folder's by default.")] = None,
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score that makes a detection of a word.")] = 0.5,
@@ -80,6 +85,7 @@ def train(
             display.reading,
             resume=resume,
             teacher=teacher,
+            student=student,
             name=name,
             threshold=threshold,
         )

@@ -1,7 +1,8 @@
 """Sound as it reaches a microphone: with other voices or music, through a room, too fast, too loud, too faint.
 
-Everything here is made from nothing or from other clips, so that nobody needs another download, and from kinds that
-training does not know: it mixes recordings of background noise and shifts, speeds and scales a little, and no more.
+Everything here is made from nothing or from other clips, so that nobody needs another download. Training knows babble
+too (``kws_training.voices``), of other speakers, and tones; it knows no music, no room, no faulty converter, and speeds
+and levels of a narrower range.
 Clips are float64 [n] on the int16 scale; every draw comes from the generator that is passed.
 """
 

@@ -70,7 +70,7 @@ def train_cell(cell: Cell, grid: Grid, data: TrainingData, folder: Path, twin: P
     elif cell.bits == FLOAT_BITS:
         Run(folder, own, data, watcher, resume).train()
     else:
-        train_on(data, folder, own, watcher, resume, load_teacher(twin, own), cell.title)
+        train_on(data, folder, own, watcher, resume, load_teacher(twin, own), name=cell.title)
 
 
 def load_network(cell: Cell, grid: Grid, folder: Path) -> Any:
