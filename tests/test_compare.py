@@ -21,7 +21,7 @@ from kws.features import PRESETS
 from kws.model import load
 from kws.model.info import bytes_by_part, macs
 from kws_training.compare import host, instructions, plots, table
-from kws_training.compare.cell import settings
+from kws_training.compare.cell import settings, topology
 from kws_training.compare.grid import Cell, read_grid
 from kws_training.compare.run import RESULT, Options, Reporter, compare
 from kws_training.rivals import NETWORKS, RivalTopology
@@ -99,6 +99,13 @@ def test_the_short_grid_is_one_and_treats_all_alike():
     assert len(float_stages) == 3 and all(stages == float_stages[0] for stages in float_stages)
 
 
+def test_two_planes_start_from_the_float_network_that_one_plane_starts_from():
+    grid = read_grid(SHORT)
+    one, two = (cell for cell in grid.plan() if cell.bits == 1)
+    assert (one.network, two.network) == ("bifsmn", "bifsmnv2") and one.float_twin == two.float_twin
+    assert settings(two, grid) == replace(settings(one, grid), topology=replace(topology(one, grid), planes=2))
+
+
 def test_the_large_grid_shares_the_small_ones_cells_and_has_every_rival():
     large, small = read_grid(SHORT.with_name("all.toml")), read_grid(SHORT)
     assert {small.digest(cell) for cell in small.plan()} < {large.digest(cell) for cell in large.plan()}
@@ -127,6 +134,7 @@ def test_hashes_follow_what_matters_and_nothing_else():
         ("bits = [32, 8]", "bits = [32, 32]", "names ds-cnn-float-seed0 twice"),
         ("bits = 1", 'bits = 1\nbinarizer = "dorefa-2"', "bifsmn of 1 bits has no binarizer 'dorefa-2'"),
         ("bits = 1", 'bits = 32\nbinarizer = "bnn"', "has no binarizer"),
+        ('network = "bifsmn"', 'network = "bifsmnv2"', "bifsmnv2 of 2 bits has no second plane"),
         ("channels = 64", "channels = 65", "channels = 65: give a multiple of 64"),
         ("channels = 64", "width = 64", "'width' is no axis of cells"),
         ("batch = 16", "size = 16", "'size' is no setting of a grid"),

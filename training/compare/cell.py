@@ -11,7 +11,7 @@ from kws_training.compare.grid import FLOAT_BITS, Cell, Grid
 from kws_training.config import Settings
 from kws_training.dataset import TrainingData
 from kws_training.loop import Run, Watcher
-from kws_training.networks import BiFSMN, Topology
+from kws_training.networks import NETWORKS, BiFSMN, Topology
 from kws_training.quantizers import DEFAULT, find
 from kws_training.rivals import RivalTopology
 from kws_training.rivals.loop import RivalRun, load_rival
@@ -29,6 +29,7 @@ def topology(cell: Cell, grid: Grid) -> Topology:
         n_blocks=cell.blocks,
         deltas=cell.deltas if cell.bits != FLOAT_BITS else replace(cell, bits=1).deltas,
         binarizer=cell.binarizer or DEFAULT,
+        planes=NETWORKS[cell.network],
     )
 
 

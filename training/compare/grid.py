@@ -16,10 +16,11 @@ from kws.errors import KwsError
 from kws.features import PRESETS
 from kws_training.augment import GENTLE, MODERATE, STRONG
 from kws_training.config import StageSettings
+from kws_training.networks import NETWORKS as OWN
 from kws_training.quantizers import BINARIZERS, DEFAULT
-from kws_training.rivals import NETWORKS
+from kws_training.rivals import NETWORKS as RIVALS
 
-OWN = "bifsmn"
+FLOAT_NETWORK = "bifsmn"
 FLOAT_BITS, INT8_BITS = 32, 8
 DELTAS = (1, 2, 4)
 AUGMENTATIONS = {"gentle": GENTLE, "moderate": MODERATE, "strong": STRONG}
@@ -32,8 +33,8 @@ class Cell:
     """One network to train and measure.
 
     Attributes:
-        network: "bifsmn" or a key of ``kws_training.rivals.NETWORKS``.
-        bits: of weights and maps: 32 for float, 8 for int8; of BiFSMN's inner layers also 1 to 7.
+        network: a key of ``kws_training.networks.NETWORKS`` or of ``kws_training.rivals.NETWORKS``.
+        bits: of weights and maps: 32 for float, 8 for int8; of BiFSMN's inner layers also 1 to 7, of BiFSMNv2's 1.
         binarizer: of BiFSMN below 32 bits, a key of ``BINARIZERS``; else empty.
         channels: width of BiFSMN's stream; its hidden layers are twice as wide. 0 for others.
         blocks: of BiFSMN; 0 for others.
@@ -49,12 +50,12 @@ class Cell:
 
     @property
     def is_own(self) -> bool:
-        return self.network == OWN
+        return self.network in OWN
 
     @property
     def float_twin(self) -> Cell:
         """The same network in float, from whose weights the others start."""
-        return replace(self, bits=FLOAT_BITS, binarizer="")
+        return replace(self, network=FLOAT_NETWORK if self.is_own else self.network, bits=FLOAT_BITS, binarizer="")
 
     @property
     def deltas(self) -> tuple[int, ...]:
@@ -209,9 +210,9 @@ def _cells(entry: dict[str, Any]) -> Iterator[Cell]:
 def _cell(values: dict[str, Any]) -> Cell:
     network = values["network"]
     bits, seed = _whole("bits", values.get("bits", FLOAT_BITS), 1), _whole("seed", values.get("seed", 0), 0)
-    if network != OWN:
-        if network not in NETWORKS:
-            raise KwsError(f"'{network}' is no network; choose {', '.join((OWN, *NETWORKS))}.")
+    if network not in OWN:
+        if network not in RIVALS:
+            raise KwsError(f"'{network}' is no network; choose {', '.join((*OWN, *RIVALS))}.")
         extra = [name for name in ("binarizer", "channels", "blocks") if name in values]
         if extra:
             raise KwsError(f"{network} has no {extra[0]}; give it network, bits and seed.")
@@ -220,19 +221,21 @@ def _cell(values: dict[str, Any]) -> Cell:
         return Cell(network, bits, seed=seed)
     channels = _whole("channels", values.get("channels", 128), 64, 64)
     blocks = _whole("blocks", values.get("blocks", 8), 1)
-    return Cell(network, bits, _binarizer(bits, values.get("binarizer")), channels, blocks, seed)
+    if network != FLOAT_NETWORK and bits != 1:
+        raise KwsError(f"{network} of {bits} bits has no second plane; name {FLOAT_NETWORK}, or give it bits = 1.")
+    return Cell(network, bits, _binarizer(network, bits, values.get("binarizer")), channels, blocks, seed)
 
 
-def _binarizer(bits: int, name: str | None) -> str:
+def _binarizer(network: str, bits: int, name: str | None) -> str:
     """The binarizer of ``bits``: one bit has names of its own, more are dorefa's, uniform's or int8's."""
     if bits == FLOAT_BITS:
         if name is not None:
-            raise KwsError(f"{OWN} of {bits} bits is float and has no binarizer.")
+            raise KwsError(f"{network} of {bits} bits is float and has no binarizer.")
         return ""
     if bits == INT8_BITS and name is None:
         return "int8"
     found = (name or DEFAULT) if bits == 1 else f"{name or 'uniform'}-{bits}"
     several = found.startswith("uniform-") or found == "int8" or (found.startswith("dorefa-") and found != "dorefa-1")
     if found not in BINARIZERS or (bits == 1 and several):
-        raise KwsError(f"{OWN} of {bits} bits has no binarizer '{name or found}'; see kws train --list-binarizers.")
+        raise KwsError(f"{network} of {bits} bits has no binarizer '{name or found}'; see kws train --list-binarizers.")
     return found
