@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from kws.data.audio import read_audio
 from kws.data.splits import hash_split
-from kws.data.tasks import BACKGROUND, SILENCE, TASKS, UNKNOWN, Task, evaluation_set, scan, task_of_words
+from kws.data.tasks import (
+    BACKGROUND,
+    SILENCE,
+    TASKS,
+    UNKNOWN,
+    Task,
+    evaluation_set,
+    scan,
+    task_of_words,
+    with_extra,
+)
 from kws.errors import KwsError
 
 
@@ -54,6 +64,27 @@ def test_the_official_protocol(corpus):
     assert len({clip.path for clip in by_class[2]}) == len(by_class[2])
     assert items == evaluation_set(scan(corpus), task, "training")
     assert items != evaluation_set(scan(corpus), task, "training", seed=1)
+
+
+def test_extra_recordings_are_for_training_alone(corpus, tmp_path_factory):
+    more = tmp_path_factory.mktemp("more")
+    for word in ("yes", "robot"):
+        for speaker in range(30):
+            write(more / word / f"{speaker:08x}_nohash_0.wav", np.ones(160, np.int16))
+    write(more / BACKGROUND / "hum.wav", np.arange(16000 * 12).astype(np.int16))
+    task = Task("t", ("yes", "no"))
+    plain, rich = scan(corpus), with_extra(scan(corpus), scan(more))
+    assert len(rich.select("yes", "training")) == len(plain.select("yes", "training")) + 30
+    assert len(rich.others(task, "training")) == len(plain.others(task, "training")) + 30
+    for split in ("validation", "testing"):
+        assert evaluation_set(rich, task, split) == evaluation_set(plain, task, split)
+    write(more / UNKNOWN / "a_nohash_0.wav", np.ones(160, np.int16))
+    with pytest.raises(KwsError, match="_unknown_: extra recordings need words"):
+        with_extra(plain, scan(more))
+    alien = tmp_path_factory.mktemp("alien")
+    write(alien / "robot" / "a_nohash_0.wav", np.ones(160, np.int16))
+    with pytest.raises(KwsError, match="none of its folders"):
+        with_extra(plain, scan(alien))
 
 
 def test_silence_of_the_splits_comes_from_stretches_that_do_not_meet(corpus):

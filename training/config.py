@@ -117,7 +117,7 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
         StageSettings("binary", 46, 2e-3, 0.0, GENTLE, unknown=0.3),
     ),
     "running": (
-        StageSettings("teacher", 10, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6),
+        StageSettings("teacher", 10, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),
         StageSettings("binary", 24, 1e-3, 0.0, BUSY, unknown=0.6),
     ),
     "quick": (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from kws.data.tasks import Task, scan
+from kws.data.tasks import Task, scan, with_extra
 from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import RUN_MODEL, save
@@ -112,6 +112,7 @@ def train(
     resume: bool = False,
     teacher: Path | None = None,
     student: Path | None = None,
+    extra: Path | None = None,
     name: str | None = None,
     threshold: float = 0.5,
 ) -> FoldedModel | None:
@@ -126,6 +127,7 @@ def train(
         resume: go on from the run's last complete epoch.
         teacher: run folder or ``teacher.pt`` of an earlier run; None trains one.
         student: run folder of an earlier run whose student, and its teacher unless another is given, to train further.
+        extra: folder of more recordings, for training alone.
         name: of the model; None takes the folder's.
         threshold: score, 0..1, that makes a detection of any word.
 
@@ -141,7 +143,8 @@ def train(
     teacher_state = load_teacher(teacher, settings) if teacher else None
     student_state = load_student(student, settings) if student else None
     preset = PRESETS[settings.topology.preset]
-    data = TrainingData(scan(data_folder), task, preset, settings.seed, settings.temper, progress)
+    corpus = with_extra(scan(data_folder), scan(extra)) if extra else scan(data_folder)
+    data = TrainingData(corpus, task, preset, settings.seed, settings.temper, progress)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
     return train_on(data, out, settings, watcher, resume, teacher_state, student_state, task.name, threshold)

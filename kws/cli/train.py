@@ -34,6 +34,9 @@ def show_binarizers(wanted: bool) -> None:
 def train(
     data: Annotated[Path, typer.Option(help="Folder of recordings, <word>/*.wav, or a Speech Commands folder.")],
     out: Annotated[Path, typer.Option(help="Run folder: checkpoints, record, logs and, at the end, model.kws.")],
+    extra: Annotated[
+        Path | None, typer.Option(help="Folder of more recordings, for training alone: synthesised ones, for example.")
+    ] = None,
     words: Annotated[str, typer.Option(help="Words to spot, comma-separated; overrides --task.")] = "",
     task: Annotated[str, typer.Option(help="Speech Commands task: 12, 22 or 35.")] = "12",
     preset: Annotated[str, typer.Option(help="Feature preset.")] = "bifsmn",
@@ -86,6 +89,7 @@ def train(
             resume=resume,
             teacher=teacher,
             student=student,
+            extra=extra,
             name=name,
             threshold=threshold,
         )

@@ -8,7 +8,7 @@ task adds the ten digits; the 35-class task is every word of the folder, with ne
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +161,27 @@ def scan(folder: str | Path) -> Corpus:
         raise KwsError(f"{root}: holds no word folder; expected {root}/<word>/*.wav, one folder a word.")
     noise = root / BACKGROUND
     return Corpus(root, clips, recordings(noise) if noise.is_dir() else [])
+
+
+def with_extra(corpus: Corpus, extra: Corpus) -> Corpus:
+    """``corpus`` and, for training alone, every clip of the words in ``extra``.
+
+    Whatever split the names in ``extra`` would fall into: synthesised voices say nothing about people, so they have no
+    place in validation. Its background recordings stay out.
+
+    Raises:
+        KwsError: ``extra`` has none of the words of ``corpus``, or a folder of unnamed ones, which would change what
+            validation is drawn from.
+    """
+    unnamed = sorted({UNKNOWN, SILENCE} & set(extra.clips))
+    if unnamed:
+        raise KwsError(f"{extra.root / unnamed[0]}: extra recordings need words; give the folder the name of one.")
+    if not set(extra.clips) & set(corpus.clips):
+        raise KwsError(f"{extra.root}: none of its folders has the name of one in {corpus.root}; name them alike.")
+    clips = {word: list(found) for word, found in corpus.clips.items()}
+    for word, found in extra.clips.items():
+        clips.setdefault(word, []).extend(replace(clip, split="training") for clip in found)
+    return replace(corpus, clips=clips)
 
 
 def require_words(corpus: Corpus, task: Task) -> None:
