@@ -17,7 +17,7 @@ from kws.cli import application
 from kws.data.labels import Label, read_labels, write_labels
 from kws.engine import Engine
 from kws.errors import KwsError
-from kws.evaluate.calibrate import LOGITS, PEAKS, _choose, calibrate, tail_rates
+from kws.evaluate.calibrate import LOGITS, PEAKS, SMOOTHINGS, _choose, calibrate, tail_rates
 from kws.evaluate.matching import match
 from kws.evaluate.sounds import Sound, hear_folder, hear_recording
 from kws.evaluate.stream import Judge, Mode, computed_anew, evaluate_stream, modes_of, moved
@@ -210,8 +210,26 @@ def test_thresholds_keep_to_the_target(model, sounds) -> None:
     assert adaptive <= deep + 0.0025 or result.model.wake == 0.005
     assert result.model.provenance["calibration"]["target_per_hour"] == 400.0
     stricter = calibrate(model, sounds, 20.0)
-    assert (stricter.model.word_threshold >= result.model.word_threshold).all()
-    assert (stricter.model.word_threshold > result.model.word_threshold).any()
+    for mode, operation in stricter.measured.items():
+        assert operation.point.false_accepts < result.measured[mode].point.false_accepts
+
+
+def test_the_smoothing_chosen_loses_least(model, sounds, monkeypatch) -> None:
+    chosen = calibrate(model, sounds, 400.0).model.smoothing
+    assert chosen in SMOOTHINGS
+    losses = {}
+    for size in SMOOTHINGS:
+        monkeypatch.setattr("kws.evaluate.calibrate.SMOOTHINGS", (size,))
+        result = calibrate(model, sounds, 400.0)
+        assert result.model.smoothing == size
+        losses[size] = sum(
+            -np.log((count.hits + 1) / (count.said + 1))
+            for mode, operation in result.measured.items()
+            if mode.startswith("depth")
+            for count in operation.counts.values()
+            if count.said
+        )
+    assert losses[chosen] == pytest.approx(min(losses.values()))
 
 
 def test_the_choice_is_as_good_as_trying_every_pair() -> None:

@@ -16,6 +16,9 @@ subject to the sum of their rates being at most the target. The logarithm is wha
 from being given up for the others; where few words are missed it counts misses. The sum splits into words given a price
 of a false accept, and the price is found by bisection. A word without a recording gets the threshold of an equal share.
 
+How many windows are averaged is chosen with them: of ``SMOOTHINGS``, the number at which all depths together lose
+least. More quieten a network that is wrong for a moment, and outlast a short word.
+
 The wake threshold of the adaptive depth is the highest, and so the cheapest, of ``WAKES`` that loses at most
 ``WAKE_LOSS`` of the words beyond those that the deepest depth alone loses at its new thresholds.
 """
@@ -40,6 +43,8 @@ STEP = 0.25
 LOGITS = np.arange(-4.0, 16.0 + STEP, STEP)
 """Logits of the thresholds to choose from; beyond 16.6 a float32 cannot tell a score from 1."""
 
+SMOOTHINGS = (1, 2, 3, 4, 6)
+
 WAKES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97)
 WAKE_LOSS = 0.0025
 
@@ -51,7 +56,7 @@ class Calibration:
     """What ``calibrate`` chose.
 
     Attributes:
-        model: with the new thresholds and wake threshold.
+        model: with the new thresholds, smoothing and wake threshold.
         target: false accepts an hour that were aimed for.
         hours: of sound that it was chosen on.
         expected: by depth, the false accepts an hour that the tails predict.
@@ -69,7 +74,7 @@ def calibrate(model: FoldedModel, sounds: Sequence[Sound], target: float) -> Cal
     """Chooses thresholds on sounds that every depth of ``model`` has heard.
 
     Args:
-        model: whose smoothing, release, refractory time and gate stay.
+        model: whose release, refractory time and gate stay.
         sounds: with the words in them labelled; whatever else fires is a false accept.
         target: false accepts an hour of all words together, > 0.
 
@@ -81,13 +86,11 @@ def calibrate(model: FoldedModel, sounds: Sequence[Sound], target: float) -> Cal
     words = set(model.class_names[: model.n_words])
     if not any(label.word in words for sound in sounds for label in sound.labels):
         raise KwsError("None of the model's words is said in the recordings, so nothing says what a threshold costs.")
-    thresholds, expected = np.zeros_like(model.word_threshold), {}
-    for row, delta in enumerate(model.deltas):
-        judge = Judge(model, sounds, Mode(delta))
-        choice = _choose(*_curves(judge), target)
-        thresholds[row] = _sigmoid(LOGITS[choice.picks])
-        expected[delta] = choice.rate
-    chosen = replace(model, word_threshold=thresholds)
+    tries = {size: _choices(replace(model, smoothing=size), sounds, target) for size in SMOOTHINGS}
+    smoothing = min(SMOOTHINGS, key=lambda size: sum(choice.cost for choice in tries[size]))
+    thresholds = np.stack([_sigmoid(LOGITS[choice.picks]) for choice in tries[smoothing]])
+    expected = {delta: choice.rate for delta, choice in zip(model.deltas, tries[smoothing], strict=True)}
+    chosen = replace(model, smoothing=smoothing, word_threshold=thresholds)
     if len(model.deltas) > 1:
         chosen = replace(chosen, wake=_wake(chosen, sounds))
     measured = {
@@ -124,6 +127,12 @@ def tail_rates(counts: NDArray[np.int64], hours: float) -> Array:
 class _Choice:
     picks: NDArray[np.int64]
     rate: float
+    cost: float
+
+
+def _choices(model: FoldedModel, sounds: Sequence[Sound], target: float) -> list[_Choice]:
+    """The thresholds of every depth."""
+    return [_choose(*_curves(Judge(model, sounds, Mode(delta))), target) for delta in model.deltas]
 
 
 def _curves(judge: Judge) -> tuple[Array, Array]:
@@ -156,7 +165,7 @@ def _choose(costs: Array, rates: Array, target: float) -> _Choice:
         else:
             high = middle
     best = picks(float(np.exp(high)))
-    return _Choice(best, float(rates[index, best].sum()))
+    return _Choice(best, float(rates[index, best].sum()), float(np.nansum(costs[index, best])))
 
 
 def _wake(model: FoldedModel, sounds: Sequence[Sound]) -> float:
