@@ -145,6 +145,15 @@ def test_a_student_is_trained_further_from_its_own_weights_and_its_teacher_too(d
         load_student(folder, replace(FURTHER, topology=replace(FURTHER.topology, planes=2)))
 
 
+def test_width_and_blocks_make_the_network_and_the_depths_that_divide_it():
+    small = new_settings(TASK, channels=64, blocks=6)
+    assert small.topology == Topology(n_classes=4, channels=64, hidden=128, n_blocks=6, deltas=(1, 2))
+    assert len(small.depth_weights) == 2
+    for wrong, sentence in (({"channels": 96}, "--channels 96: give 64"), ({"blocks": 0}, "--blocks 0: give 1 to")):
+        with pytest.raises(KwsError, match=sentence):
+            new_settings(TASK, **wrong)
+
+
 def of_binarizer(name: str, epochs: int | None = None) -> Settings:
     stages = STAGES if epochs is None else tuple(replace(stage, epochs=epochs) for stage in STAGES)
     return replace(SETTINGS, topology=replace(SETTINGS.topology, binarizer=name), stages=stages)

@@ -68,6 +68,14 @@ class Topology:
         return asdict(self)
 
 
+DELTAS = (1, 2, 4)
+
+
+def deltas_of(n_blocks: int) -> tuple[int, ...]:
+    """The depths that a network of ``n_blocks`` is trained at: all of ``DELTAS`` that divide it."""
+    return tuple(delta for delta in DELTAS if n_blocks % delta == 0)
+
+
 NETWORKS: dict[str, int] = {"bifsmn": 1, "bifsmnv2": 2}
 """Planes of the inputs of the networks that ``kws train --network`` names; all else is one topology."""
 

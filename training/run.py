@@ -13,13 +13,13 @@ from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import RUN_MODEL, save
 from kws.model.fold import fold
-from kws.model.folded import FoldedModel
+from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, FoldedModel
 from kws_training import checkpoint
 from kws_training.config import Settings, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData
 from kws_training.loop import Run, Watcher
-from kws_training.networks import NETWORKS, BiFSMN, Topology
+from kws_training.networks import NETWORKS, BiFSMN, Topology, deltas_of
 from kws_training.quantizers import DEFAULT, find
 
 
@@ -31,19 +31,40 @@ def new_settings(
     seed: int = 0,
     binarizer: str = DEFAULT,
     network: str = "bifsmn",
+    channels: int = 128,
+    blocks: int = 8,
 ) -> Settings:
     """Settings of a new run.
 
+    Args:
+        channels: width of the residual stream, a multiple of 64; hidden layers are twice as wide.
+        blocks: at full depth; thinner depths run every second and every fourth, where those divide it.
+
     Raises:
-        KwsError: no such recipe, preset, binarizer or network, or fewer than one epoch.
+        KwsError: no such recipe, preset, binarizer, network, width or number of blocks, or fewer than one epoch.
     """
     find(binarizer)
     if network not in NETWORKS:
         raise KwsError(f"'{network}' is no network; choose {' or '.join(NETWORKS)}.")
     if preset not in PRESETS:
         raise KwsError(f"'{preset}' is no preset; choose {' or '.join(PRESETS)}.")
-    topology = Topology(preset=preset, n_classes=len(task.class_names), binarizer=binarizer, planes=NETWORKS[network])
-    return Settings(task.words, task.fillers, topology, recipe(recipe_name, epochs), seed=seed)
+    if channels % 64 or not 64 <= channels <= MAX_CHANNELS:
+        raise KwsError(f"--channels {channels}: give 64, 128, 192 or {MAX_CHANNELS}.")
+    if not 1 <= blocks <= MAX_BLOCKS:
+        raise KwsError(f"--blocks {blocks}: give 1 to {MAX_BLOCKS}.")
+    topology = Topology(
+        preset=preset,
+        n_classes=len(task.class_names),
+        channels=channels,
+        hidden=2 * channels,
+        n_blocks=blocks,
+        deltas=deltas_of(blocks),
+        binarizer=binarizer,
+        planes=NETWORKS[network],
+    )
+    weights = (1.0,) * len(topology.deltas)
+    stages = recipe(recipe_name, epochs)
+    return Settings(task.words, task.fillers, topology, stages, seed=seed, depth_weights=weights)
 
 
 def resumed_settings(folder: Path) -> Settings:

@@ -46,6 +46,8 @@ def train(
     network: Annotated[
         str, typer.Option(help="bifsmn: one bit an input; bifsmnv2: two, at up to twice the work.")
     ] = "bifsmn",
+    channels: Annotated[int, typer.Option(help="Width of the network: 64, 128, 192 or 256.")] = 128,
+    blocks: Annotated[int, typer.Option(help="Blocks of the network at full depth.")] = 8,
     binarizer: Annotated[
         str, typer.Option(metavar="NAME", help="How weights and inputs become bits; see --list-binarizers.")
     ] = "bireal",
@@ -78,7 +80,7 @@ def train(
         if not words and task not in TASKS:
             raise KwsError(f"'{task}' is no task; choose {', '.join(TASKS)}, or name --words.")
         chosen = task_of_words([word.strip() for word in words.split(",")]) if words else TASKS[task]
-        settings = new_settings(chosen, recipe, preset, epochs, seed, binarizer, network)
+        settings = new_settings(chosen, recipe, preset, epochs, seed, binarizer, network, channels, blocks)
     with TrainingDisplay(settings, out) as display:
         run(
             data,

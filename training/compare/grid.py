@@ -17,12 +17,12 @@ from kws.features import PRESETS
 from kws_training.augment import GENTLE, MODERATE, STRONG
 from kws_training.config import StageSettings
 from kws_training.networks import NETWORKS as OWN
+from kws_training.networks import deltas_of
 from kws_training.quantizers import BINARIZERS, DEFAULT
 from kws_training.rivals import NETWORKS as RIVALS
 
 FLOAT_NETWORK = "bifsmn"
 FLOAT_BITS, INT8_BITS = 32, 8
-DELTAS = (1, 2, 4)
 AUGMENTATIONS = {"gentle": GENTLE, "moderate": MODERATE, "strong": STRONG}
 VERSION = 1
 """Part of every cell's hash: to be raised where the same settings come to mean another network or another measure."""
@@ -62,7 +62,7 @@ class Cell:
         """Depths that it is trained and measured at."""
         if not self.is_own or self.bits == FLOAT_BITS:
             return (1,)
-        return tuple(delta for delta in DELTAS if self.blocks % delta == 0)
+        return deltas_of(self.blocks)
 
     @property
     def title(self) -> str:
