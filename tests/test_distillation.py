@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from kws_training.distillation import answer_loss, enhance, hidden_loss, high_band
+from kws_training.distillation import answer_loss, enhance, enhanced_loss, high_band, independent_loss
 
 
 def test_high_band_is_the_haar_transform_without_its_low_half():
@@ -29,11 +29,38 @@ def test_enhanced_target_is_normalised_per_clip():
     assert torch.allclose(alone, high / high.std() + hidden[:1] / hidden[:1].std(), atol=1e-5)
 
 
-def test_hidden_loss_is_zero_for_the_target_four_for_its_opposite_and_ignores_blocks_not_run():
+def test_enhanced_loss_is_zero_for_the_target_four_for_its_opposite_and_ignores_blocks_not_run():
     teacher = {index: torch.randn(3, 8, 4) for index in range(4)}
     target = {index: 2.5 * enhance(hidden) for index, hidden in teacher.items() if index in (1, 3)}
-    assert hidden_loss(target, teacher).item() == pytest.approx(0.0, abs=1e-5)
-    assert hidden_loss({k: -v for k, v in target.items()}, teacher).item() == pytest.approx(4.0, abs=1e-5)
+    assert enhanced_loss(target, teacher).item() == pytest.approx(0.0, abs=1e-5)
+    assert enhanced_loss({k: -v for k, v in target.items()}, teacher).item() == pytest.approx(4.0, abs=1e-5)
+
+
+def test_independent_loss_weighs_both_bands_alike_however_loud_they_are():
+    def pair(low, high):
+        return torch.tensor([[[low + high], [low - high]]])
+
+    teacher = {0: pair(3.0, 0.02)}
+    assert independent_loss({0: pair(0.1, 5.0)}, teacher).item() == pytest.approx(0.0, abs=1e-6)
+    # A band turned round is at distance four, the other at none; both turned round, four.
+    assert independent_loss({0: pair(3.0, -0.02)}, teacher).item() == pytest.approx(2.0, abs=1e-5)
+    assert independent_loss({0: pair(-3.0, 0.02)}, teacher).item() == pytest.approx(2.0, abs=1e-5)
+    assert independent_loss({0: pair(-3.0, -0.02)}, teacher).item() == pytest.approx(4.0, abs=1e-5)
+    # In the sum of bands, which the enhanced loss has, the louder band's sign is all that counts.
+    assert enhanced_loss({0: pair(-3.0, 0.02)}, teacher).item() > 3.0
+
+
+def test_independent_loss_is_the_mean_over_clips_and_blocks_of_each_bands_cosine():
+    student = {index: torch.randn(3, 8, 4) for index in (1, 3)}
+    teacher = {index: torch.randn(3, 8, 4) for index in range(4)}
+    distances = []
+    for index, output in student.items():
+        for clip in range(3):
+            for sign in (1, -1):
+                own, other = (x[clip, 0::2] + sign * x[clip, 1::2] for x in (output, teacher[index]))
+                cosine = torch.nn.functional.cosine_similarity(own.flatten(), other.flatten(), dim=0)
+                distances.append(2.0 - 2.0 * cosine)
+    assert independent_loss(student, teacher).item() == pytest.approx(torch.stack(distances).mean().item(), rel=1e-5)
 
 
 def test_answer_loss_is_the_kl_divergence_times_the_squared_temperature():

@@ -149,7 +149,11 @@ def test_width_and_blocks_make_the_network_and_the_depths_that_divide_it():
     small = new_settings(TASK, channels=64, blocks=6)
     assert small.topology == Topology(n_classes=4, channels=64, hidden=128, n_blocks=6, deltas=(1, 2))
     assert len(small.depth_weights) == 2
-    for wrong, sentence in (({"channels": 96}, "--channels 96: give 64"), ({"blocks": 0}, "--blocks 0: give 1 to")):
+    for wrong, sentence in (
+        ({"channels": 96}, "--channels 96: give 64"),
+        ({"blocks": 0}, "--blocks 0: give 1 to"),
+        ({"distillation": "none"}, "'none' is no distillation; choose enhanced or independent"),
+    ):
         with pytest.raises(KwsError, match=sentence):
             new_settings(TASK, **wrong)
 
@@ -199,7 +203,8 @@ def test_one_teacher_serves_every_binarizer_and_what_they_learn_reaches_the_mode
     model = train(corpus, tmp_path / "second", settings, Watcher(), plain, teacher=tmp_path / "first")
     record = json.loads((tmp_path / "second" / "record.json").read_text())
     assert [row["stage"] for row in record["epochs"]] == ["activations", "binary"]
-    assert model.provenance["recipe"]["binarizer"] == "xnor++"
+    recipe_noted = model.provenance["recipe"]
+    assert (recipe_noted["binarizer"], recipe_noted["network"]) == ("xnor++", "bifsmn")
     scale = checkpoint.load(tmp_path / "second" / "student.pt")["network"]["linear.quantize_weight.scale"]
     assert (scale - scale[0]).abs().max() > 0
     with pytest.raises(KwsError, match="another shape"):

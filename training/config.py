@@ -60,6 +60,7 @@ class Settings:
         warmup: epochs over which the learning rate rises; then it follows a cosine to zero.
         answers: weight of the distilled answers.
         hidden: weight of the distilled hidden maps (gamma).
+        distillation: of the hidden maps, a key of ``kws_training.distillation.HIDDEN_LOSSES``.
         temperature: of the distilled answers.
         depth_weights: weight of each depth's loss, in the order of ``topology.deltas``.
     """
@@ -74,6 +75,7 @@ class Settings:
     warmup: float = 2.0
     answers: float = 1.0
     hidden: float = 1.0
+    distillation: str = "enhanced"
     temperature: float = 1.0
     depth_weights: tuple[float, ...] = (1.0, 1.0, 1.0)
 

@@ -1,8 +1,9 @@
-"""What the student learns from the float teacher: its answers, and its hidden maps with their high band enhanced.
+"""What the student learns from the float teacher: its answers, and its hidden maps by their bands over time.
 
-Source: BiFSMN (IJCAI 2022), section 3.2, high-frequency enhancement distillation; Hinton et al., 2015, for the answers.
-Two deliberate differences from the published form: the Haar transform runs over time alone, since channels have no
-order, and norms are taken per clip, so that a clip's target does not depend on its batch.
+Sources: BiFSMN (IJCAI 2022), section 3.2, high-frequency enhancement distillation; BiFSMNv2 (TNNLS 2023),
+frequency-independent distillation; Hinton et al., 2015, for the answers. Two deliberate differences from the published
+forms: the Haar transform runs over time alone, since channels have no order, and norms are taken per clip, so that a
+clip's target does not depend on its batch.
 """
 
 from __future__ import annotations
@@ -10,6 +11,11 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def _unit(hidden: Tensor) -> Tensor:
+    """Every clip's map as a vector of norm one."""
+    return F.normalize(hidden.flatten(1), dim=1)
 
 
 def high_band(hidden: Tensor) -> Tensor:
@@ -32,16 +38,36 @@ def enhance(hidden: Tensor) -> Tensor:
     return high / _per_clip_std(high) + hidden / _per_clip_std(hidden)
 
 
-def hidden_loss(student: dict[int, Tensor], teacher: dict[int, Tensor]) -> Tensor:
+def independent_loss(student: dict[int, Tensor], teacher: dict[int, Tensor]) -> Tensor:
+    """Mean squared distance of unit-norm maps, band by band, over the blocks the student ran.
+
+    The low band (the mean of each pair of steps) and the high one (what is left) are scaled to norm one each by itself,
+    in student and teacher: neither drowns the other, however much more energy it has.
+
+    Both map a block's index to its output [batch, time, channels]. Each block's distance is in 0..4.
+    """
+    losses = []
+    for index, output in student.items():
+        high, target = high_band(output), high_band(teacher[index])
+        bands = [(high, target), (output - high, teacher[index] - target)]
+        distances = [(_unit(own) - _unit(other)).square().sum(1).mean() for own, other in bands]
+        losses.append(torch.stack(distances).mean())
+    return torch.stack(losses).mean()
+
+
+def enhanced_loss(student: dict[int, Tensor], teacher: dict[int, Tensor]) -> Tensor:
     """Mean squared distance of unit-norm maps, student against enhanced teacher, over the blocks the student ran.
 
     Both map a block's index to its output [batch, time, channels]. Each block's distance is in 0..4.
     """
     losses = []
     for index, output in student.items():
-        target = F.normalize(enhance(teacher[index]).flatten(1), dim=1)
-        losses.append((F.normalize(output.flatten(1), dim=1) - target).square().sum(1).mean())
+        losses.append((_unit(output) - _unit(enhance(teacher[index]))).square().sum(1).mean())
     return torch.stack(losses).mean()
+
+
+HIDDEN_LOSSES = {"enhanced": enhanced_loss, "independent": independent_loss}
+"""What ``kws train --distillation`` names."""
 
 
 def answer_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

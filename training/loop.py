@@ -23,7 +23,7 @@ from kws.files import write_atomically
 from kws_training import checkpoint
 from kws_training.config import Settings, StageSettings
 from kws_training.dataset import TrainingData
-from kws_training.distillation import answer_loss, hidden_loss
+from kws_training.distillation import HIDDEN_LOSSES, answer_loss
 from kws_training.networks import BiFSMN
 
 TEACHER_DELTAS = (1,)
@@ -339,6 +339,7 @@ class Run:
         with torch.no_grad():
             answers, hidden = teacher(features, TEACHER_DELTAS)[1]
         settings, losses = self.settings, []
+        hidden_loss = HIDDEN_LOSSES[settings.distillation]
         for weight, delta in zip(settings.depth_weights, deltas, strict=True):
             logits, outputs = results[delta]
             loss = F.cross_entropy(logits, labels)

@@ -80,6 +80,11 @@ NETWORKS: dict[str, int] = {"bifsmn": 1, "bifsmnv2": 2}
 """Planes of the inputs of the networks that ``kws train --network`` names; all else is one topology."""
 
 
+def network_name(topology: Topology) -> str:
+    """What ``kws train --network`` calls it."""
+    return next(name for name, planes in NETWORKS.items() if planes == topology.planes)
+
+
 def is_quantizers(key: str) -> bool:
     """Whether an entry of a network's state belongs to a binarizer and not to the network."""
     return ".quantize_" in key

@@ -18,8 +18,9 @@ from kws_training import checkpoint
 from kws_training.config import Settings, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData
+from kws_training.distillation import HIDDEN_LOSSES
 from kws_training.loop import Run, Watcher
-from kws_training.networks import NETWORKS, BiFSMN, Topology, deltas_of
+from kws_training.networks import NETWORKS, BiFSMN, Topology, deltas_of, network_name
 from kws_training.quantizers import DEFAULT, find
 
 
@@ -33,6 +34,7 @@ def new_settings(
     network: str = "bifsmn",
     channels: int = 128,
     blocks: int = 8,
+    distillation: str = "enhanced",
 ) -> Settings:
     """Settings of a new run.
 
@@ -41,11 +43,14 @@ def new_settings(
         blocks: at full depth; thinner depths run every second and every fourth, where those divide it.
 
     Raises:
-        KwsError: no such recipe, preset, binarizer, network, width or number of blocks, or fewer than one epoch.
+        KwsError: no such recipe, preset, binarizer, network, distillation, width or number of blocks, or fewer than one
+            epoch.
     """
     find(binarizer)
     if network not in NETWORKS:
         raise KwsError(f"'{network}' is no network; choose {' or '.join(NETWORKS)}.")
+    if distillation not in HIDDEN_LOSSES:
+        raise KwsError(f"'{distillation}' is no distillation; choose {' or '.join(HIDDEN_LOSSES)}.")
     if preset not in PRESETS:
         raise KwsError(f"'{preset}' is no preset; choose {' or '.join(PRESETS)}.")
     if channels % 64 or not 64 <= channels <= MAX_CHANNELS:
@@ -64,7 +69,9 @@ def new_settings(
     )
     weights = (1.0,) * len(topology.deltas)
     stages = recipe(recipe_name, epochs)
-    return Settings(task.words, task.fillers, topology, stages, seed=seed, depth_weights=weights)
+    return Settings(
+        task.words, task.fillers, topology, stages, seed=seed, distillation=distillation, depth_weights=weights
+    )
 
 
 def resumed_settings(folder: Path) -> Settings:
@@ -196,7 +203,9 @@ def train_on(
         "recipe": {
             "stages": [f"{stage.name} {stage.epochs} epochs" for stage in settings.stages],
             "seed": settings.seed,
+            "network": network_name(settings.topology),
             "binarizer": settings.topology.binarizer,
+            "distillation": settings.distillation,
         },
         "data_sha256": data.hash,
         "training_clips": data.counts(),

@@ -51,6 +51,9 @@ def train(
     binarizer: Annotated[
         str, typer.Option(metavar="NAME", help="How weights and inputs become bits; see --list-binarizers.")
     ] = "bireal",
+    distillation: Annotated[
+        str, typer.Option(help="How the student learns hidden maps: enhanced (BiFSMN) or independent (BiFSMNv2).")
+    ] = "enhanced",
     epochs: Annotated[int | None, typer.Option(help="Epochs of the last stage; the others scale with it.")] = None,
     teacher: Annotated[Path | None, typer.Option(help="Run folder or teacher.pt whose float teacher to reuse.")] = None,
     student: Annotated[
@@ -80,7 +83,9 @@ def train(
         if not words and task not in TASKS:
             raise KwsError(f"'{task}' is no task; choose {', '.join(TASKS)}, or name --words.")
         chosen = task_of_words([word.strip() for word in words.split(",")]) if words else TASKS[task]
-        settings = new_settings(chosen, recipe, preset, epochs, seed, binarizer, network, channels, blocks)
+        settings = new_settings(
+            chosen, recipe, preset, epochs, seed, binarizer, network, channels, blocks, distillation
+        )
     with TrainingDisplay(settings, out) as display:
         run(
             data,
