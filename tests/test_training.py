@@ -21,7 +21,7 @@ from kws_training import checkpoint
 from kws_training.augment import BUSY, MODERATE
 from kws_training.config import RECIPES, Settings, StageSettings, recipe
 from kws_training.dataset import TrainingData
-from kws_training.loop import Run, Watcher, learning_rate
+from kws_training.loop import Given, Run, Watcher, learning_rate
 from kws_training.networks import Topology
 from kws_training.run import load_student, load_teacher, new_settings, resumed_settings, train
 
@@ -127,20 +127,26 @@ def test_a_student_is_trained_further_from_its_own_weights_and_its_teacher_too(d
     folder = uninterrupted[0].folder
     idle = replace(FURTHER, stages=tuple(replace(stage, rate=0.0, epochs=1) for stage in FURTHER.stages))
     states = load_teacher(folder, idle), load_student(folder, idle)
-    result = Run(tmp_path / "idle", idle, data, Watcher(), False, *states).train().state_dict()
+    result = Run(tmp_path / "idle", idle, data, Watcher(), given=Given(*states, tune_teacher=True)).train().state_dict()
     for key, value in states[1].items():
         assert "running_" in key or "num_batches" in key or torch.equal(result[key], value), key
     teacher = load_teacher(tmp_path / "idle", idle)
     assert torch.equal(teacher["linear.weight"], states[0]["linear.weight"])
 
-    whole = Run(tmp_path / "whole", FURTHER, data, Watcher(), False, *states).train().state_dict()
+    whole = (
+        Run(tmp_path / "whole", FURTHER, data, Watcher(), given=Given(*states, tune_teacher=True)).train().state_dict()
+    )
     steps = data.steps(FURTHER.batch, 0.2)
     for number, stop in enumerate((round(1.5 * steps), round(3.5 * steps))):
         part = tmp_path / f"part{number}"
         with pytest.raises(KeyboardInterrupt):
-            Run(part, FURTHER, data, StopAfter(stop), False, *states).train()
+            Run(part, FURTHER, data, StopAfter(stop), given=Given(*states, tune_teacher=True)).train()
         resumed = Run(part, resumed_settings(part), data, Watcher(), resume=True).train().state_dict()
         assert all(torch.equal(resumed[key], value) for key, value in whole.items())
+    fixed = Run(tmp_path / "fixed", FURTHER, data, Watcher(), given=Given(*states))
+    fixed.train()
+    assert [row["stage"] for row in fixed.history] == ["binary"] * 2
+    assert all(torch.equal(fixed.teacher_state[key], value) for key, value in states[0].items())
     with pytest.raises(KwsError, match="student of low, high, or of another"):
         load_student(folder, replace(FURTHER, topology=replace(FURTHER.topology, planes=2)))
 

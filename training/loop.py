@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,24 @@ from kws_training.networks import BiFSMN
 TEACHER_DELTAS = (1,)
 ARITHMETIC = {"teacher": "float"}
 """What a stage's network computes in, where that is not the stage's name."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a run has of earlier ones.
+
+    Attributes:
+        teacher: its state; without ``tune_teacher`` the teacher stages are left out.
+        student: its state, to be trained further; None starts the student as the teacher.
+        tune_teacher: whether the teacher is trained further, before it teaches.
+    """
+
+    teacher: dict[str, Tensor] | None = None
+    student: dict[str, Tensor] | None = None
+    tune_teacher: bool = False
+
+
+NOTHING = Given()
 
 
 class Watcher:
@@ -85,8 +104,7 @@ class Run:
         data: clips.
         watcher: told of progress.
         resume: go on from ``folder/checkpoint.pt``.
-        teacher: state of a teacher trained before; leaves the teacher stages out.
-        student: state of a student of that teacher, both to be trained further: leaves nothing out.
+        given: what it has of earlier runs.
 
     Raises:
         KwsError: the folder holds a run and ``resume`` is false; with ``resume``, no checkpoint, or one of other
@@ -100,8 +118,7 @@ class Run:
         data: TrainingData,
         watcher: Watcher,
         resume: bool = False,
-        teacher: dict[str, Tensor] | None = None,
-        student: dict[str, Tensor] | None = None,
+        given: Given = NOTHING,
     ) -> None:
         self.folder, self.settings, self.data, self.watcher = folder, settings, data, watcher
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -110,7 +127,7 @@ class Run:
         self.network = self._build().to(self.device)
         # The second task's layer: it serves a teacher's training and is then thrown away.
         self.identify = nn.Linear(self.network.classifier.in_features, max(1, data.identity_count)).to(self.device)
-        self.teacher_state, self.student_state = teacher, student
+        self.teacher_state, self.student_state, self.tune_teacher = given.teacher, given.student, given.tune_teacher
         self.stage_index, self.next_epoch = 0, 0
         self.optimizer_state: dict[str, Any] | None = None
         self.history: list[dict[str, Any]] = []
@@ -180,7 +197,7 @@ class Run:
         """
         stages = self.settings.stages
         if self.stage_index == 0 and self.next_epoch == 0 and self.teacher_state is not None:
-            if self.student_state is not None and stages[0].name == "teacher":
+            if self.tune_teacher:
                 self.network.load_weights(self.teacher_state)
             else:
                 self._start_student()

@@ -19,7 +19,7 @@ from kws_training.config import Settings, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData
 from kws_training.distillation import HIDDEN_LOSSES
-from kws_training.loop import Run, Watcher
+from kws_training.loop import NOTHING, Given, Run, Watcher
 from kws_training.networks import NETWORKS, BiFSMN, Topology, deltas_of, network_name
 from kws_training.quantizers import DEFAULT, find
 
@@ -153,8 +153,8 @@ def train(
         watcher: told of progress.
         progress: wraps an iterable, its length and a title with a progress bar.
         resume: go on from the run's last complete epoch.
-        teacher: run folder or ``teacher.pt`` of an earlier run; None trains one.
-        student: run folder of an earlier run whose student, and its teacher unless another is given, to train further.
+        teacher: run folder or ``teacher.pt`` of an earlier run, used as it is; None trains one.
+        student: run folder of an earlier run whose student to train further; without ``teacher``, its teacher too.
         extra: folder of more recordings, for training alone.
         name: of the model; None takes the folder's.
         threshold: score, 0..1, that makes a detection of any word.
@@ -166,16 +166,18 @@ def train(
         KwsError: data, settings or checkpoint that cannot be used.
     """
     task = Task(name or out.name, settings.words, settings.fillers)
-    if student and not teacher:
-        teacher = student
-    teacher_state = load_teacher(teacher, settings) if teacher else None
-    student_state = load_student(student, settings) if student else None
+    found = teacher or student
+    given = Given(
+        load_teacher(found, settings) if found else None,
+        load_student(student, settings) if student else None,
+        tune_teacher=teacher is None and student is not None,
+    )
     preset = PRESETS[settings.topology.preset]
     corpus = with_extra(scan(data_folder), scan(extra)) if extra else scan(data_folder)
     data = TrainingData(corpus, task, preset, settings.seed, settings.temper, progress)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
-    return train_on(data, out, settings, watcher, resume, teacher_state, student_state, task.name, threshold)
+    return train_on(data, out, settings, watcher, resume, given, task.name, threshold)
 
 
 def train_on(
@@ -184,16 +186,15 @@ def train_on(
     settings: Settings,
     watcher: Watcher,
     resume: bool = False,
-    teacher_state: dict[str, torch.Tensor] | None = None,
-    student_state: dict[str, torch.Tensor] | None = None,
+    given: Given = NOTHING,
     name: str = "",
     threshold: float = 0.5,
 ) -> FoldedModel | None:
-    """As ``train``, on clips in memory and from weights of a teacher and a student, if any; ``name``: the model's."""
+    """As ``train``, on clips in memory and with the weights themselves of earlier runs; ``name``: of the model."""
     obstacle = find(settings.topology.binarizer).obstacle
     if obstacle:
         watcher.warn(f"'{settings.topology.binarizer}' trains but exports no model: {obstacle}, the engine's have one.")
-    run = Run(out, settings, data, watcher, resume, teacher_state, student_state)
+    run = Run(out, settings, data, watcher, resume, given)
     network = run.train()
     draw_curves(run.history, out / "curves.png")
     if obstacle:

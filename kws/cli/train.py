@@ -57,7 +57,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Epochs of the last stage; the others scale with it.")] = None,
     teacher: Annotated[Path | None, typer.Option(help="Run folder or teacher.pt whose float teacher to reuse.")] = None,
     student: Annotated[
-        Path | None, typer.Option(help="Run folder whose student, with its teacher or --teacher's, to train further.")
+        Path | None, typer.Option(help="Run folder whose student to train further; without --teacher, its teacher too.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
     name: Annotated[str | None, typer.Option(help="Name of the model; the run folder's by default.")] = None,

@@ -10,7 +10,7 @@ from kws_training import checkpoint
 from kws_training.compare.grid import FLOAT_BITS, Cell, Grid
 from kws_training.config import Settings
 from kws_training.dataset import TrainingData
-from kws_training.loop import Run, Watcher
+from kws_training.loop import Given, Run, Watcher
 from kws_training.networks import NETWORKS, BiFSMN, Topology
 from kws_training.quantizers import DEFAULT, find
 from kws_training.rivals import RivalTopology
@@ -71,7 +71,7 @@ def train_cell(cell: Cell, grid: Grid, data: TrainingData, folder: Path, twin: P
     elif cell.bits == FLOAT_BITS:
         Run(folder, own, data, watcher, resume).train()
     else:
-        train_on(data, folder, own, watcher, resume, load_teacher(twin, own), name=cell.title)
+        train_on(data, folder, own, watcher, resume, Given(load_teacher(twin, own)), cell.title)
 
 
 def load_network(cell: Cell, grid: Grid, folder: Path) -> Any:
