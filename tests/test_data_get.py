@@ -328,14 +328,72 @@ def test_an_interrupted_extraction_leaves_no_folder_and_is_repeated(server, tmp_
     assert_complete(tmp_path)
 
 
-def test_members_outside_the_folder_are_refused(tmp_path):
-    path = tmp_path / "evil.tar.gz"
-    path.write_bytes(tar({"../outside.txt": b"x"}))
-    (tmp_path / "in").mkdir()
+def one(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644) -> bytes:
+    """An archive of a good file and then this member."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        good = tarfile.TarInfo("yes/good.wav")
+        good.size = 2
+        archive.addfile(good, io.BytesIO(b"ok"))
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname, info.mode = kind, link, mode
+        info.size = 1 if kind in tarfile.REGULAR_TYPES else 0
+        archive.addfile(info, io.BytesIO(b"x"))
+    return out.getvalue()
+
+
+UNSAFE = {
+    "up": one("../outside.txt"),
+    "up and down": one("yes/../../outside.txt"),
+    "absolute": one("/tmp/kws-test-outside.txt"),
+    "a folder above": one("../outside", tarfile.DIRTYPE),
+    "a link out": one("yes/link", tarfile.SYMTYPE, "../../outside.txt"),
+    "an absolute link": one("yes/link", tarfile.SYMTYPE, "/etc/passwd"),
+    "a link within": one("yes/link", tarfile.SYMTYPE, "good.wav"),
+    "a hard link": one("yes/link", tarfile.LNKTYPE, "yes/good.wav"),
+    "a hard link out": one("yes/link", tarfile.LNKTYPE, "../outside.txt"),
+    "a device": one("yes/null", tarfile.CHRTYPE),
+    "a disk": one("yes/disk", tarfile.BLKTYPE),
+    "a pipe": one("yes/pipe", tarfile.FIFOTYPE),
+    "no name": one("."),
+}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_members_that_no_data_set_has_are_refused(tmp_path, name):
+    path, folder = tmp_path / "evil.tar.gz", tmp_path / "in"
+    path.write_bytes(UNSAFE[name])
+    folder.mkdir()
     with pytest.raises(KwsError, match="unsafe"):
-        extract(path, tmp_path / "in" / "target")
-    assert not list(tmp_path.rglob("outside.txt"))
-    assert not (tmp_path / "in" / "target").exists()
+        extract(path, folder / "target")
+    assert not (folder / "target").exists() and not Path("/tmp/kws-test-outside.txt").exists()
+    assert [entry.name for entry in tmp_path.iterdir() if entry != path] == ["in"]
+    assert [file.name for file in folder.rglob("*") if not file.is_dir() or file.is_symlink()] == ["good.wav"]
+
+
+@pytest.mark.parametrize("mode", [0o6777, 0o000])
+def test_permissions_are_those_of_a_new_file(tmp_path, mode):
+    path, fresh = tmp_path / "odd.tar.gz", tmp_path / "fresh"
+    path.write_bytes(one("yes/odd.wav", mode=mode))
+    fresh.touch()
+    extract(path, tmp_path / "target")
+    found = (tmp_path / "target/yes/odd.wav").stat()
+    assert (found.st_mode, found.st_uid) == (fresh.stat().st_mode, fresh.stat().st_uid)
+
+
+def test_a_file_in_the_place_of_a_folder_is_damage(tmp_path):
+    path = tmp_path / "odd.tar.gz"
+    path.write_bytes(one("yes/good.wav/more.wav"))
+    with pytest.raises(KwsError, match="damaged archive"):
+        extract(path, tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_member_comes_twice_and_the_last_counts(tmp_path):
+    path = tmp_path / "odd.tar.gz"
+    path.write_bytes(one("./yes//good.wav"))
+    extract(path, tmp_path / "target")
+    assert (tmp_path / "target/yes/good.wav").read_bytes() == b"x"
 
 
 def test_a_cut_archive_is_one_sentence(archive, tmp_path):

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kws.data.download import Progress, disk_error, download, require_space, sha256_of, silent
+from kws.data.untar import UnsafeMember, unpack_member
 from kws.errors import KwsError
 
 FOLDER = "SpeechCommands"
@@ -125,8 +126,7 @@ def get_speech_commands(
 def extract(archive: Path, target: Path, progress: Progress = silent) -> None:
     """Unpacks a tar archive to the new folder ``target``, which appears only when complete.
 
-    Members that would land outside ``target``, links that lead out of it, and devices are refused: tarfile's "data"
-    filter.
+    Members that would land outside ``target``, links and devices are refused; see `kws.data.untar`.
 
     Raises:
         KwsError: a damaged or unsafe archive, or a disk that is too small or full.
@@ -139,12 +139,12 @@ def extract(archive: Path, target: Path, progress: Progress = silent) -> None:
         staging.mkdir()
         with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as tar:
             for member in tar:
-                tar.extract(member, staging, filter="data")
+                unpack_member(tar, member, staging)
                 progress("extracting", raw.tell(), size)
         staging.rename(target)
-    except tarfile.FilterError as error:
+    except UnsafeMember as error:
         raise KwsError(f"{archive}: unsafe archive ({error}); remove it and download it again.") from error
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise KwsError(f"{archive}: damaged archive ({error}); remove it and download it again.") from error
     except OSError as error:
         shutil.rmtree(staging, ignore_errors=True)
