@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import functools
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from compiled import FLAGS, ROOT, STRICT, compile_c, shared_library, tool
+from compiled import FLAGS, ROOT, SANITIZE, STRICT, compile_c, shared_library, tool
 from random_model import random_model
 from reference import liven
 
@@ -37,6 +41,15 @@ def build_listener(folder: Path, model: FoldedModel, flags: Sequence[str | Path]
     command = [tool("cc"), *FLAGS, *STRICT, *defines, *flags, "-I", ROOT / "firmware/include", "-I", folder]
     compile_c([*command, *sorted(BOARD.glob("*.c")), engine, f"-Wl,-rpath,{engine.parent}", "-lm", "-o", program])
     return program
+
+
+@functools.cache
+def watched_listener() -> Path:
+    """One with ``lively_model`` for the whole run, with sanitizers, and sound card and GPIO chip of fake_sound.h."""
+    folder = tempfile.mkdtemp(prefix="kws-listener-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    fake = ["-D_GNU_SOURCE=", "-include", ROOT / "tests/c/fake_sound.h", "-Wno-unused-function", "-Wno-unused-variable"]
+    return build_listener(Path(folder), lively_model(), [*SANITIZE, *fake])
 
 
 def resample_library(folder: Path) -> ctypes.CDLL:

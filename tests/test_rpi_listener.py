@@ -11,18 +11,19 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
-from compiled import ROOT, SANITIZE, fresh_engine  # noqa: F401  (an autouse fixture)
-from listener_program import Resampler, build_listener, lively_model, resample_library
+from compiled import fresh_engine  # noqa: F401  (an autouse fixture)
+from listener_program import Resampler, lively_model, resample_library, watched_listener
 from reference import stimulus
 
-from kws.engine import Engine
+import kws.model
+from kws.engine import Engine, Stream
 from kws.model.folded import FoldedModel
 
 ALSA_FORMATS = {"u8": 1, "s16": 2, "s24": 6, "s32": 10, "float": 14, "s24_3": 32}
@@ -34,10 +35,8 @@ def model(fresh_engine: Path) -> FoldedModel:  # noqa: F811
 
 
 @pytest.fixture(scope="module")
-def listener(model: FoldedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With sanitizers, and with the sound card and GPIO chip of fake_sound.h."""
-    fake = ["-D_GNU_SOURCE=", "-include", ROOT / "tests/c/fake_sound.h", "-Wno-unused-function", "-Wno-unused-variable"]
-    return build_listener(tmp_path_factory.mktemp("listener"), model, [*SANITIZE, *fake])
+def listener(fresh_engine: Path) -> Path:  # noqa: F811
+    return watched_listener()
 
 
 def call(
@@ -129,6 +128,89 @@ def test_words_and_thresholds(listener: Path, model: FoldedModel, tmp_path: Path
         engine.set_threshold(name, 0.3)
     low = [(e.word, float(f"{e.time:.3f}")) for e in engine.feed(second_of_silence(pcm))]
     assert [(e["word"], e["time"]) for e in lines(call(listener, "--threshold", 0.3, "--wav", path))] == low
+
+
+def adjusted(model: FoldedModel, pcm: np.ndarray, file: Path, adjust: Callable[[Stream], object]) -> list[dict]:
+    """What a stream hears of ``pcm`` and a second of silence once ``adjust`` has set it."""
+    stream = Engine(model).stream()
+    adjust(stream)
+    return [
+        {"file": str(file), "word": e.word, "time": float(f"{e.time:.3f}"), "score": float(f"{e.score:.4f}")}
+        | {"depth": e.depth}
+        for e in stream.feed(second_of_silence(pcm))
+    ]
+
+
+DECISIONS: dict[str, Callable[[Stream], object]] = {
+    "--depth adaptive": lambda stream: stream.set_adaptive(),
+    "--depth adaptive --wake 0.9": lambda stream: (stream.set_adaptive(), stream.set_wake(0.9)),
+    "--wake 0": lambda stream: stream.set_wake(0.0),
+    "--sensitivity 0.6": lambda stream: stream.set_sensitivity(0.6),
+    "--sensitivity 0": lambda stream: stream.set_sensitivity(0.0),
+    "--threshold 0.6 --sensitivity 0.4": lambda stream: (
+        [stream.set_threshold(f"word{i}", 0.6) for i in range(3)],
+        stream.set_sensitivity(0.4),
+    ),
+    "--gate -20": lambda stream: stream.set_gate(-20.0),
+    "--gate 0": lambda stream: stream.set_gate(0.0),
+    "--release 0": lambda stream: stream.set_release(0.0),
+    "--release 1 --refractory 0": lambda stream: (stream.set_release(1.0), stream.set_refractory(0.0)),
+    "--refractory 0": lambda stream: stream.set_refractory(0.0),
+    "--refractory 0.7": lambda stream: stream.set_refractory(0.7),
+    "--depth 2 --gate -30 --release 0.9 --refractory 0.01": lambda stream: (
+        stream.set_depth(2),
+        stream.set_gate(-30.0),
+        stream.set_release(0.9),
+        stream.set_refractory(0.01),
+    ),
+}
+
+
+@pytest.mark.parametrize("options", DECISIONS)
+def test_a_setting_of_the_decision_is_the_streams(
+    listener: Path, model: FoldedModel, tmp_path: Path, options: str
+) -> None:
+    pcm, path, settings = stimulus(8, 60000), tmp_path / "sound.wav", tmp_path / "kws.txt"
+    pcm[20000:40000] //= 8  # so that a gate has something to do
+    soundfile.write(path, pcm, 16000)
+    expected = adjusted(model, pcm, path, DECISIONS[options])
+    assert lines(call(listener, *options.split(), "--wav", path)) == expected
+    pairs = options.split()
+    settings.write_text("".join(f"{n[2:]} = {v}\n" for n, v in zip(pairs[::2], pairs[1::2], strict=True)))
+    assert lines(call(listener, "--settings", settings, "--wav", path)) == expected
+    changes = options not in ("--wake 0",)  # which means something to adaptive depth alone
+    assert (expected != adjusted(model, pcm, path, lambda stream: None)) == changes
+
+
+def test_a_word_has_a_sensitivity_of_its_own(listener: Path, model: FoldedModel, tmp_path: Path) -> None:
+    pcm, path = stimulus(8, 60000), tmp_path / "sound.wav"
+    soundfile.write(path, pcm, 16000)
+
+    def moved(threshold: float, sensitivity: float) -> float:
+        odds = threshold / (1 - threshold) * np.exp(8 * (0.5 - sensitivity))
+        return float(odds / (1 + odds))
+
+    for options, at in {
+        "--sensitivity word0=0.4": (0.4, 0.5, 0.5),
+        "--sensitivity 0.45 --sensitivity word1=0.6": (0.45, 0.6, 0.45),
+        "--sensitivity word2=0.35 --sensitivity word1=0.5 --sensitivity 0.7": (0.7, 0.5, 0.35),
+    }.items():
+        limits = [moved(0.4, sensitivity) for sensitivity in at]
+        expected = adjusted(
+            model, pcm, path, lambda s, limits=limits: [s.set_threshold(f"word{i}", t) for i, t in enumerate(limits)]
+        )
+        assert lines(call(listener, *options.split(), "--wav", path)) == expected
+        assert {e["word"] for e in expected} >= {"word0"}
+
+
+def test_a_model_that_listens_adaptively_does_so(listener: Path, tmp_path: Path) -> None:
+    model, path = lively_model(), tmp_path / "sound.wav"
+    model.listen_delta, model.wake = 4, 0.5
+    kws.model.save(model, tmp_path / "adaptive.kws")
+    soundfile.write(path, stimulus(8, 40000), 16000)
+    expected = adjusted(model, stimulus(8, 40000), path, lambda stream: None)
+    assert lines(call(listener, "--model", tmp_path / "adaptive.kws", "--wav", path)) == expected
+    assert expected != adjusted(model, stimulus(8, 40000), path, lambda stream: stream.set_depth(1))
 
 
 def card(tmp_path: Path, frames: np.ndarray, form: str, rate: int = 16000, script: str = "") -> dict[str, object]:
@@ -282,6 +364,116 @@ def test_datagrams(listener: Path, tmp_path: Path) -> None:
         assert [json.loads(receiver.recv(65536)) for _ in found] == found
 
 
+class Server:
+    """Takes connections one after another and keeps what each brings."""
+
+    def __init__(self) -> None:
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+
+    def accept(self) -> socket.socket:
+        self.listening.settimeout(20)
+        connection, _ = self.listening.accept()
+        connection.settimeout(20)
+        return connection
+
+
+def read_lines(connection: socket.socket, count: int | None = None) -> list[str]:
+    """``count`` lines, or all whole ones until the other side closes."""
+    text = b""
+    while count is None or text.count(b"\n") < count:
+        part = connection.recv(65536 if count is None else 1)
+        if not part:
+            break
+        text += part
+    return text[: text.rindex(b"\n")].decode().splitlines()
+
+
+def test_lines_over_a_connection(listener: Path, tmp_path: Path) -> None:
+    path, server = tmp_path / "sound.wav", Server()
+    soundfile.write(path, stimulus(8, 40000), 16000)
+    with subprocess.Popen(
+        [listener, "--tcp", f"127.0.0.1:{server.port}", "--wav", path], stdout=subprocess.PIPE, text=True
+    ) as process:
+        with server.accept() as connection:
+            sent = read_lines(connection)
+        assert process.stdout is not None
+        assert sent == process.stdout.read().splitlines() and len(sent) > 5
+        assert process.wait(20) == 0
+
+
+def endless(tmp_path: Path) -> dict[str, object]:
+    """A card that gives sound for a long time, and by far faster than a real one."""
+    return card(tmp_path, np.tile(stimulus(8, 40000), 400)[:, None] / 32768, "s16")
+
+
+def start(listener: Path, tmp_path: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
+    env = os.environ | {name: str(value) for name, value in endless(tmp_path).items()}
+    with log.open("wb") as said, (tmp_path / "out").open("wb") as out:
+        return subprocess.Popen([listener, "--tcp", f"127.0.0.1:{port}"], stdout=out, stderr=said, env=env)
+
+
+def test_a_lost_connection_is_opened_again_and_no_line_comes_in_half(listener: Path, tmp_path: Path) -> None:
+    server, log = Server(), tmp_path / "log"
+    with start(listener, tmp_path, server.port, log) as process:
+        with server.accept() as first:
+            before = read_lines(first, 3)
+        with server.accept() as second:
+            after = read_lines(second, 3)
+        process.terminate()
+        assert process.wait(20) == 0
+    printed = (tmp_path / "out").read_text().splitlines()
+    assert printed[:3] == before
+    start_again = printed.index(after[0])
+    assert start_again >= 3 and printed[start_again : start_again + 3] == after
+    said = log.read_text()
+    assert said.count(f"connected to 127.0.0.1:{server.port}") >= 2 and "is lost: " in said
+
+
+def test_nobody_there_at_first(listener: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    log = tmp_path / "log"
+    with start(listener, tmp_path, port, log) as process:
+        for _ in range(200):
+            if "does not answer" in log.read_text():
+                break
+            time.sleep(0.05)
+        server = socket.create_server(("127.0.0.1", port))
+        server.settimeout(20)
+        connection, _ = server.accept()
+        with server, connection:
+            connection.settimeout(20)
+            found = read_lines(connection, 2)
+            said = log.read_text()
+        process.terminate()
+        assert process.wait(20) == 0
+    printed = (tmp_path / "out").read_text().splitlines()
+    assert set(found) <= set(printed)  # the queue's, from before there was anybody, or later ones where it was full
+    assert said.count("does not answer (Connection refused); trying again") == 1
+
+
+def test_somebody_who_takes_nothing_holds_nothing_up(listener: Path, tmp_path: Path) -> None:
+    path, server = tmp_path / "sound.wav", Server()
+    server.listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    soundfile.write(path, np.tile(stimulus(8, 40000), 250), 16000)
+    with subprocess.Popen(
+        [listener, "--refractory", "0", "--release", "1", "--tcp", f"127.0.0.1:{server.port}", "--wav", path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        connection = server.accept()
+        with connection:
+            output, said = process.communicate(timeout=100)  # it ends, though nobody reads
+            assert process.returncode == 0, said
+            taken = read_lines(connection)
+    printed = output.splitlines()
+    assert sum(map(len, printed)) > 500_000, "so few that all of them may have gone into the kernel's buffers"
+    later = iter(printed)  # the oldest made room: what came is whole, in order, and not all
+    assert 5 < len(taken) < len(printed) and all(line in later for line in taken)
+
+
 def test_a_led_goes_on_at_a_word_and_off_again(listener: Path, tmp_path: Path) -> None:
     env = card(tmp_path, stimulus(8, 40000)[:, None] / 32768, "s16")
     result = call(listener, "--gpio", "17", "--gpio-seconds", 0.01, env=env)
@@ -358,8 +550,19 @@ BAD_OPTIONS = [
     ("--depth 3", "no such depth"),
     ("--depth 1.5", "no such depth"),
     ("--channel 0", "give 1 to 32"),
-    ("--threshold 2", "score from 0 to 1"),
+    ("--threshold 2", "number from 0 to 1"),
     ("--threshold nobody=0.5", "no such word"),
+    ("--threshold x", "number from 0 to 1, or WORD=NUMBER"),
+    ("--sensitivity 1.1", "number from 0 to 1"),
+    ("--sensitivity word0=", "number from 0 to 1"),
+    ("--sensitivity nobody=0.5", "no such word"),
+    ("--depth adaptiv", "give one of 1, 2, 4, or adaptive"),
+    ("--gate 1", "-100 to 0 decibels"),
+    ("--gate x", "-100 to 0 decibels"),
+    ("--release 1.5", "share of the threshold"),
+    ("--wake -0.1", "a probability"),
+    ("--refractory -1", "0 to 3600 seconds"),
+    ("--refractory 1h", "0 to 3600 seconds"),
     ("--words nobody", "does not know 'nobody'"),
     ("--words ,", "does not know ''"),
     ("--exec ls", "whole path"),
@@ -391,6 +594,8 @@ def test_bad_options_are_one_clear_line(listener: Path, options: str, message: s
         ("--udp 127.0.0.1:65536", "is no address"),
         ("--udp :9", "is no address"),
         ("--udp []:9", "is no address"),
+        ("--tcp localhost:9", "tcp 'localhost:9' is no address"),
+        ("--tcp 127.0.0.1:x", "is no address"),
         ("--watchdog /no/such", "No such file"),
     ],
 )
@@ -445,5 +650,5 @@ def test_a_bad_recording_is_one_clear_line(listener: Path, tmp_path: Path, name:
 
 def test_help_and_model(listener: Path, model: FoldedModel) -> None:
     assert "--threshold SCORE" in call(listener, "--help").stdout
-    shown = call(listener, "--model").stdout
+    shown = call(listener, "--show-model").stdout
     assert f"words: {', '.join(model.class_names[: model.n_words])}\n" in shown and "depths: 1 2 4\n" in shown

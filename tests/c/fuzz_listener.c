@@ -37,8 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     listen_to_file(path);
 #else
     options_read(&options, path);
-    if (options.depth < 1 || !(options.gain >= 0.0009f && options.gain <= 1001.0f) || options.channel < -1 ||
-        options.channel >= SAMPLE_MAX_CHANNELS || !(options.exec_seconds > 0)) {
+    if (options.decision.depth < DECISION_ADAPTIVE || !(options.gain >= 0.0009f && options.gain <= 1001.0f) ||
+        options.channel < -1 || options.channel >= SAMPLE_MAX_CHANNELS || !(options.exec_seconds > 0)) {
         abort(); /* a setting got through that the command line refuses */
     }
 #endif

@@ -11,6 +11,7 @@
  * Prints one line of JSON a detection. A second of silence follows the input, so that its last word is heard out. The
  * environment variable KWS_ISA chooses the kernels, as kws_set_isa does.
  */
+#include "../common/decision.h"
 #include "../common/json.h"
 #include "../common/wav.h"
 #include "kws.h"
@@ -24,12 +25,18 @@
 
 enum { EXIT_USAGE = 2, MAX_CHUNK = 65536 };
 
-static const char *const usage = "usage: listen [--chunk SAMPLES] [--depth 1|2|4] FILE.wav\n"
-                                 "       listen [--chunk SAMPLES] [--depth 1|2|4] - < raw 16-bit little-endian mono\n";
+static const char *const usage =
+    "usage: listen [OPTION VALUE]... FILE.wav\n"
+    "       listen [OPTION VALUE]... - < raw 16-bit little-endian mono\n"
+    "\n"
+    "  --chunk SAMPLES     feed so many at once; 512 by default\n"
+    "  --depth N|adaptive, --words A,B, --threshold [WORD=]SCORE, --sensitivity [WORD=]S, --gate DBFS,\n"
+    "  --release SHARE, --refractory SECONDS, --wake P    the decision, in place of the model's own\n";
 
 static _Alignas(KWS_ALIGN) unsigned char memory[KWS_MODEL_STATE_SIZE];
 static unsigned char bytes[2 * MAX_CHUNK];
 static int16_t pcm[MAX_CHUNK];
+static decision_t decision;
 static kws_event_t events[KWS_EVENT_CAPACITY(MAX_CHUNK)];
 
 /* Where sound comes from. */
@@ -146,17 +153,25 @@ static int parse_number(const char *text, long most) {
 }
 
 int main(int argc, char **argv) {
-    int chunk = 512, depth = 0;
+    int chunk = 512;
+    char why[256];
     source_t source = {NULL, NULL, 0, 0};
+    decision_defaults(&decision, &KWS_MODEL);
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--chunk") == 0 && i + 1 < argc) {
+        int is_option = strncmp(argv[i], "--", 2) == 0 && i + 1 < argc;
+        if (is_option && strcmp(argv[i], "--chunk") == 0) {
             chunk = parse_number(argv[++i], MAX_CHUNK);
             if (chunk < 0) {
                 fprintf(stderr, "--chunk %s: give 1 to %d samples\n", argv[i], MAX_CHUNK);
                 return EXIT_USAGE;
             }
-        } else if (strcmp(argv[i], "--depth") == 0 && i + 1 < argc) {
-            depth = parse_number(argv[++i], INT32_MAX);
+        } else if (is_option) {
+            int set = decision_set(&decision, argv[i] + 2, argv[i + 1], why, sizeof why);
+            if (set != 1) {
+                fprintf(stderr, "%s%s\n", set == 0 ? "--" : "", set == 0 ? why : usage);
+                return EXIT_USAGE;
+            }
+            i++;
         } else if (source.name == NULL && (argv[i][0] != '-' || argv[i][1] == '\0')) {
             source.name = argv[i];
         } else {
@@ -180,14 +195,7 @@ int main(int argc, char **argv) {
                 kws_isa(kws));
         return EXIT_USAGE;
     }
-    if (depth != 0 && kws_set_depth(kws, depth) != KWS_OK) {
-        fprintf(stderr, "--depth: the model has no such depth; give one of");
-        for (int i = 0; i < KWS_MODEL.n_depths; i++) {
-            fprintf(stderr, " %d", (int)KWS_MODEL.depths[i].delta);
-        }
-        fputc('\n', stderr);
-        return EXIT_USAGE;
-    }
+    decision_apply(&decision, kws);
 
     source.is_wav = strcmp(source.name, "-") != 0;
     if (!source.is_wav) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kws-listener: listens to a microphone on Linux, with a model compiled in. `kws build` compiles it; by hand:
+ * kws-listener: listens to a microphone on Linux, with a model compiled in or from a file. `kws build` compiles it; by
+ * hand:
  *
  *     aarch64-linux-gnu-gcc -static -std=c11 -O3 -ffp-contract=off -Ifirmware/include -Ifirmware/models \
  *        -DKWS_MODEL_HEADER='"kws12.h"' -DKWS_MODEL=kws_kws12 -DKWS_MODEL_STATE_SIZE=KWS_KWS12_STATE_SIZE \
@@ -18,9 +19,11 @@
 #include "gpio.h"
 #include "kws.h"
 #include "log.h"
+#include "model_file.h"
 #include "options.h"
 #include "privileges.h"
 #include "resample.h"
+#include "tcp.h"
 #include "udp.h"
 
 #include KWS_MODEL_HEADER
@@ -31,6 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 enum { EXIT_USAGE = 2, TICK_MS = 100, RETRY_MS = 1000, STALLED_MS = 5000, SILENT_SECONDS = 5 };
@@ -44,27 +48,39 @@ static const char usage[] =
     "  --list                show the microphones\n"
     "  --channel N|mix       which channel of it; the mean of all by default\n"
     "  --gain DB             amplify; I2S microphones may need 12 to 24\n"
-    "  --depth N             1 runs every block of the network, 2 every second, 4 every fourth\n"
-    "  --threshold SCORE     score from 0 to 1 that makes a detection; WORD=SCORE for one word; may be repeated\n"
+    "  --model FILE          a .kws file in place of the model compiled in\n"
+    "  --show-model          show its words and depths\n"
+    "  --depth N|adaptive    1 runs every block of the network, 2 every second, 4 every fourth; adaptive: the "
+    "thinnest\n"
+    "                        listens, and the deepest confirms\n"
     "  --words A,B           the words to listen for; all by default\n"
+    "  --threshold SCORE     score from 0 to 1 that makes a detection; WORD=SCORE for one word; may be repeated\n"
+    "  --sensitivity S       from 0 to 1: moves every threshold; 0.5 leaves them, more hears more; or WORD=S\n"
+    "  --gate DBFS           sound that stays below this level is silence; -100 for none\n"
+    "  --release SHARE       a word can come again once its score is below this share of its threshold\n"
+    "  --refractory S        and after so many seconds\n"
+    "  --wake P              adaptive: the probability of a word from which on the deepest confirms\n"
     "  --exec PROGRAM        run it at every word, with KWS_WORD, KWS_SCORE, KWS_TIME and KWS_DEPTH; one at a time\n"
     "  --exec-seconds S      end it after so long; 10 by default\n"
     "  --gpio [CHIP:]LINE[,low]  switch this line on at every word\n"
     "  --gpio-seconds S      for so long; 1 by default\n"
-    "  --udp ADDRESS:PORT    send the lines there too\n"
+    "  --udp ADDRESS:PORT    send the lines there too, as datagrams\n"
+    "  --tcp ADDRESS:PORT    send them there over a connection, which is opened again whenever it is lost\n"
     "  --watchdog DEVICE     keep a hardware watchdog content, such as /dev/watchdog\n"
     "  --user NAME           become this user, where started as root\n"
     "  --settings FILE       read such settings from a file, as lines NAME = VALUE\n"
-    "  --wav FILE            listen to this recording and end\n"
-    "  --model               show the model compiled in\n";
+    "  --wav FILE            listen to this recording and end\n";
 
 static _Alignas(KWS_ALIGN) unsigned char memory[KWS_MODEL_STATE_SIZE];
+static const kws_model_t *model = &KWS_MODEL;
+static model_file_t model_file;
 static options_t options;
 static resampler_t resampler;
 static capture_t capture;
 static runner_t runner;
 static gpio_t gpio = {.fd = -1};
 static udp_t udp = {.fd = -1};
+static tcp_t tcp;
 static alive_t alive = {.watchdog = -1};
 static kws_state_t *kws;
 static volatile sig_atomic_t stopping;
@@ -89,17 +105,18 @@ static void tick(void) {
     int64_t now = clock_ms();
     runner_tick(&runner, now);
     gpio_tick(&gpio, now);
+    tcp_tick(&tcp, now);
     alive_tick(&alive, now);
 }
 
 static int rate_fits(unsigned rate) {
-    return resampler_fits(rate, (unsigned)KWS_MODEL.frontend->sample_rate);
+    return resampler_fits(rate, (unsigned)model->frontend->sample_rate);
 }
 
 static void act_on(const kws_event_t *event) {
     static char line[JSON_LINE];
-    const char *word = KWS_MODEL.class_names[event->word];
-    double time = (double)(stream_began + event->sample) / KWS_MODEL.frontend->sample_rate;
+    const char *word = model->class_names[event->word];
+    double time = (double)(stream_began + event->sample) / model->frontend->sample_rate;
     double score = (double)event->score;
     size_t length = json_event(line, options.wav, word, time, score, (int)event->delta);
     int64_t now = clock_ms();
@@ -109,6 +126,7 @@ static void act_on(const kws_event_t *event) {
     }
     gpio_flash(&gpio, now);
     udp_send(&udp, line, length);
+    tcp_send(&tcp, line, length);
     runner_start(&runner, now, word, score, time, (int)event->delta);
 }
 
@@ -137,10 +155,10 @@ static void watch_silence(const float *sound, size_t n) {
 }
 
 static void begin_stream(void) {
-    resampler_init(&resampler, capture.rate, (unsigned)KWS_MODEL.frontend->sample_rate);
+    resampler_init(&resampler, capture.rate, (unsigned)model->frontend->sample_rate);
     int64_t now = clock_ms();
     first_opened = first_opened ? first_opened : now;
-    uint64_t gone = (uint64_t)(now - first_opened) * (uint64_t)KWS_MODEL.frontend->sample_rate / 1000;
+    uint64_t gone = (uint64_t)(now - first_opened) * (uint64_t)model->frontend->sample_rate / 1000;
     uint64_t fed = stream_began + samples_fed;
     stream_began = gone > fed ? gone : fed;
     samples_fed = 0;
@@ -153,8 +171,8 @@ static int open_microphone(void) {
     while (!stopping) {
         if (capture_open(&capture, options.device, rate_fits, why, sizeof why)) {
             begin_stream();
-            say("listening on %s: %u Hz, %d channel%s, depth %d, kernels %s", capture.name, capture.rate,
-                capture.channels, capture.channels == 1 ? "" : "s", options.depth, kws_isa(kws));
+            say("listening on %s: %u Hz, %d channel%s, kernels %s", capture.name, capture.rate, capture.channels,
+                capture.channels == 1 ? "" : "s", kws_isa(kws));
             snprintf(state, sizeof state, "READY=1\nSTATUS=Listening on %s", capture.name);
             alive_notify(state);
             return 1;
@@ -266,7 +284,7 @@ static int listen_to_file(const char *name) {
     } else if (!rate_fits(wav.rate)) {
         fail(name, "has a sampling rate that this program does not convert; resample it to 16000 Hz");
     } else {
-        resampler_init(&resampler, wav.rate, (unsigned)KWS_MODEL.frontend->sample_rate);
+        resampler_init(&resampler, wav.rate, (unsigned)model->frontend->sample_rate);
         good = hear_wav(file, name, &wav, form);
     }
     fclose(file);
@@ -275,14 +293,62 @@ static int listen_to_file(const char *name) {
 
 static void show_model(void) {
     printf("words:");
-    for (int i = 0; i < KWS_MODEL.n_words; i++) {
-        printf("%s%s", i ? ", " : " ", KWS_MODEL.class_names[i]);
+    for (int i = 0; i < model->n_words; i++) {
+        printf("%s%s", i ? ", " : " ", model->class_names[i]);
     }
     printf("\ndepths:");
-    for (int i = 0; i < KWS_MODEL.n_depths; i++) {
-        printf(" %d", (int)KWS_MODEL.depths[i].delta);
+    for (int i = 0; i < model->n_depths; i++) {
+        printf(" %d", (int)model->depths[i].delta);
     }
     printf("\nkernels: %s\n", kws_isa(kws));
+}
+
+static int is_flag(const char *name) {
+    return strcmp(name, "--help") == 0 || strcmp(name, "--list") == 0 || strcmp(name, "--show-model") == 0;
+}
+
+/* Loads the model that the command line or a settings file names, the last of them. One that a settings file names and
+ * that is no good leaves the one compiled in: a device with a fault in its settings still listens. Returns 0 where the
+ * program cannot go on. */
+static int choose_model(int argc, char **argv) {
+    static char from_settings[OPTIONS_PATH];
+    const char *path = NULL;
+    char why[512];
+    for (int i = 1; i + 1 < argc; i += is_flag(argv[i]) ? 1 : 2) {
+        if (strcmp(argv[i], "--model") == 0) {
+            path = argv[i + 1];
+        } else if (strcmp(argv[i], "--settings") == 0) {
+            int found = options_find_model(&options, argv[i + 1], from_settings);
+            if (found < 0) {
+                return 0;
+            }
+            path = found ? from_settings : path;
+        }
+    }
+    if (!path) {
+        return 1;
+    }
+    if (model_file_load(&model_file, path, KWS_MODEL.frontend, why, sizeof why)) {
+        model = &model_file.model;
+        return 1;
+    }
+    say("%s%s", why, path == from_settings ? "; listening with the model compiled in" : "");
+    return path == from_settings;
+}
+
+/* The engine's state: in memory of its own where the model's size was not known before. */
+static int start_engine(void) {
+    size_t size = sizeof memory;
+    void *place = memory;
+    if (model != &KWS_MODEL) {
+        size = kws_state_size(model);
+        place = size ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+    }
+    if (place == MAP_FAILED || kws_init(place, size, model, &kws) != KWS_OK) {
+        say("the engine refused its model; export it again");
+        return 0;
+    }
+    return 1;
 }
 
 /* Reads the command line. Returns -1 to go on, else the exit status. */
@@ -301,7 +367,7 @@ static int parse(int argc, char **argv) {
             }
             return EXIT_SUCCESS;
         }
-        if (strcmp(name, "--model") == 0) {
+        if (strcmp(name, "--show-model") == 0) {
             show_model();
             return EXIT_SUCCESS;
         }
@@ -330,20 +396,12 @@ static int prepare(void) {
     int good = alive_open(&alive, options.watchdog, why, sizeof why) &&
                (!options.gpio || gpio_open(&gpio, options.gpio, why, sizeof why)) &&
                (!options.user || privileges_drop(options.user, why, sizeof why)) &&
-               (!options.udp || udp_open(&udp, options.udp, why, sizeof why));
+               (!options.udp || udp_open(&udp, options.udp, why, sizeof why)) &&
+               (!options.tcp || tcp_open(&tcp, options.tcp, why, sizeof why));
     if (!good) {
         say("%s", why);
     }
     return good;
-}
-
-static void configure_engine(void) {
-    kws_set_depth(kws, options.depth);
-    for (int i = 0; i < KWS_MODEL.n_words && i < OPTIONS_MAX_WORDS; i++) {
-        if (options.threshold[i] >= 0) {
-            kws_set_threshold(kws, i, options.threshold[i]);
-        }
-    }
 }
 
 int main(int argc, char **argv) {
@@ -353,11 +411,14 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     capture.fd = -1; /* here, for an initialiser would put the whole buffer into the program's file */
 
-    if (kws_init(memory, sizeof memory, &KWS_MODEL, &kws) != KWS_OK) {
-        say("the engine refused its compiled-in model; export the header again");
+    tcp.fd = -1;
+    if (!choose_model(argc, argv)) {
+        return EXIT_USAGE;
+    }
+    if (!start_engine()) {
         return EXIT_FAILURE;
     }
-    options_defaults(&options, &KWS_MODEL);
+    options_defaults(&options, model);
     int status = parse(argc, argv);
     if (status >= 0) {
         return status;
@@ -365,7 +426,7 @@ int main(int argc, char **argv) {
     if (!prepare()) {
         return EXIT_FAILURE;
     }
-    configure_engine();
+    decision_apply(&options.decision, kws);
 
     int good = 1;
     if (options.wav) {
@@ -377,6 +438,7 @@ int main(int argc, char **argv) {
         }
     }
     runner_finish(&runner, clock_ms);
+    tcp_finish(&tcp, clock_ms);
     gpio_close(&gpio);
     alive_close(&alive);
     return good && !output_gone ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -5,24 +5,22 @@
 #ifndef KWS_RPI_OPTIONS_H
 #define KWS_RPI_OPTIONS_H
 
-#include "kws.h"
+#include "../common/decision.h"
 
 #include <stddef.h>
 
-enum { OPTIONS_MAX_WORDS = 1024, OPTIONS_FILE = 16384 };
+enum { OPTIONS_FILE = 16384, OPTIONS_PATH = 512 };
 
 typedef struct options {
-    const kws_model_t *model;
+    decision_t decision;
     const char *device; /* part of a microphone's name; NULL takes the first */
     int channel;        /* -1 mixes all */
     float gain;         /* a factor, from decibels */
-    int depth;
-    float threshold[OPTIONS_MAX_WORDS]; /* below 0 where the model's own holds; above 1 never fires */
     const char *exec;
     double exec_seconds;
     const char *gpio;
     double gpio_seconds;
-    const char *udp;
+    const char *udp, *tcp;
     const char *watchdog;
     const char *user;
     const char *wav;
@@ -37,5 +35,10 @@ int options_set(options_t *options, const char *name, const char *value, char *w
 /* Settings of a file, a line "name = value" each, "#" before a comment. What a line has wrong is said, and the line
  * left out: a device with a typing error in its settings still listens. Returns 0 where the file cannot be read. */
 int options_read(options_t *options, const char *path);
+
+/* The model that such a file names, which must be known before its other settings can be: into `model`, a path that does
+ * not begin with "/" counted from the file's own folder. Returns 0 where it names none, -1
+ * where it cannot be read. */
+int options_find_model(options_t *options, const char *path, char model[OPTIONS_PATH]);
 
 #endif

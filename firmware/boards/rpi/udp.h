@@ -5,17 +5,15 @@
 #ifndef KWS_RPI_UDP_H
 #define KWS_RPI_UDP_H
 
-#include <stddef.h>
-#include <sys/socket.h>
+#include "address.h"
 
 typedef struct udp {
     int fd; /* -1 where none is wanted */
-    struct sockaddr_storage address;
-    socklen_t size;
+    address_t address;
     int failed; /* the last one did not go out: said once, not at every word */
 } udp_t;
 
-/* `text`: "192.168.1.5:9000" or "[fe80::1]:9000". Returns 1, or 0 with the reason in `why`. */
+/* Returns 1, or 0 with the reason in `why`. */
 int udp_open(udp_t *udp, const char *text, char *why, size_t why_size);
 
 void udp_send(udp_t *udp, const char *line, size_t length);
