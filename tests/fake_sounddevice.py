@@ -39,6 +39,7 @@ class FakeSounddevice(types.ModuleType):
         overflow_at: number of the block that comes with the overflow flag.
         opened: settings of every stream that was opened.
         closed: streams closed.
+        rescans: times that PortAudio was started again.
     """
 
     sound: NDArray[np.float32]
@@ -48,6 +49,7 @@ class FakeSounddevice(types.ModuleType):
     overflow_at: int = -1
     opened: list[dict[str, Any]] = field(default_factory=list)
     closed: int = 0
+    rescans: int = 0
     default_input: int = 0
 
     PortAudioError = PortAudioError
@@ -61,6 +63,12 @@ class FakeSounddevice(types.ModuleType):
 
     def query_hostapis(self) -> list[dict[str, Any]]:
         return [{"name": "Fake", "default_input_device": self.default_input}]
+
+    def _terminate(self) -> None:
+        assert len(self.opened) == self.closed, "PortAudio was ended under an open stream"
+
+    def _initialize(self) -> None:
+        self.rescans += 1
 
     def check_input_settings(self, device: int, channels: int, dtype: str, samplerate: float) -> None:
         if (samplerate, channels) in self.refused or channels > self.devices[device]["max_input_channels"]:

@@ -17,7 +17,7 @@ from kws.cli import listen as listen_command
 from kws.engine import Event
 from kws.errors import KwsError
 from kws.features import PRESETS
-from kws.listen import microphone
+from kws.listen import microphone, sources
 
 HOP = 512
 LOW, HIGH = 400.0, 1800.0
@@ -33,6 +33,9 @@ class ToneStream:
         self.samples = 0
         self.quiet = True
         self.scores = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+
+    def reset(self) -> None:
+        self.rest, self.samples, self.quiet = np.zeros(0, np.int16), 0, True
 
     def set_threshold(self, word: str, threshold: float) -> None:
         self.thresholds[word] = threshold
@@ -171,6 +174,13 @@ def test_threshold_replaces_every_word_s_own(tmp_path, invoke):
         (["--threshold", "1.5"], "--threshold 1.5 is out of range"),
         (["--threshold", "nan"], "--threshold nan is out of range"),
         (["--device", "2", "a.wav"], "--device 2 chooses a microphone"),
+        (["--capture", "kept", "a.wav"], "--capture keeps the sound of a microphone"),
+        (["--plot", "a.png"], "--plot draws one recording, and 0 were given"),
+        (["--plot", "a.png", "a.wav", "b.wav"], "--plot draws one recording, and 2 were given"),
+        (["--plot", "a.txt", "a.wav"], "a.txt: not a picture's name"),
+        (["--exec", "no-such-program-here", "a.wav"], "there is no program 'no-such-program-here'"),
+        (["--exec", "echo 'open", "a.wav"], "close every quote"),
+        (["--exec", "true", "--exec-seconds", "0", "a.wav"], "--exec-seconds 0.0 is out of range"),
     ],
 )
 def test_bad_options_are_one_sentence(invoke, arguments, sentence):
@@ -227,15 +237,15 @@ def test_a_microphone_for_people_prints_words_and_a_sum(invoke, record):
     printed = result.stdout.splitlines()
     assert [line.split()[0] for line in printed[:3]] == WORDS
     assert printed[3] == "3 detections in 2.1 s"
-    assert "Listening on mic [1]; Ctrl-C stops." in result.stderr
+    assert "Listening on mic [1]." in result.stderr
 
 
-def test_digital_silence_is_warned_of_once_and_listening_goes_on(invoke, record):
+def test_silence_is_warned_of_once_and_listening_goes_on(invoke, record):
     quiet = np.zeros(16000 * 6)
     record(np.concatenate([quiet, tones(16000, PLAN), quiet, quiet])[:, None], 16000)
     result = invoke("--json")
     assert len(lines(result)) == 3
-    warned = [line for line in result.stderr.splitlines() if "digital silence" in line]
+    warned = [line for line in result.stderr.splitlines() if "gives silence" in line]
     assert len(warned) == 1
     assert "mic [1]" in warned[0]
     assert "kws devices" in warned[0]
@@ -246,9 +256,77 @@ def test_lost_sound_is_told(invoke, record):
     assert "Sound was lost: the device dropped samples once" in invoke("--json").stderr
 
 
-def test_a_microphone_that_vanishes_ends_with_a_sentence(invoke, record):
-    record(tones(16000, PLAN)[:, None], 16000, at_end=lambda: False)
+def test_a_microphone_that_clips_is_told(invoke, record):
+    record(np.clip(4.0 * tones(16000, PLAN), -1.0, 1.0)[:, None], 16000)
+    warned = [line for line in invoke("--json").stderr.splitlines() if "clips" in line]
+    assert len(warned) == 1
+    assert "mic [1]" in warned[0]
+
+
+def test_a_microphone_that_vanishes_is_waited_for(invoke, record, monkeypatch):
+    monkeypatch.setattr(sources, "RETRY_SECONDS", 0.0)
+    turns = iter([False, False])  # ends the first two stretches, and then comes Ctrl-C
+
+    def at_end():
+        try:
+            return next(turns)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    fake = record(tones(16000, PLAN)[:, None], 16000, at_end=at_end)
     result = invoke("--json")
+    assert result.exit_code == 0, result.output
+    found = lines(result)
+    assert [one["word"] for one in found] == 3 * WORDS
+    assert [one["time"] for one in found] == sorted(one["time"] for one in found)
+    assert fake.closed == 3 and fake.rescans == 2
+    told = result.stderr.splitlines()
+    assert sum("stopped" in line and "Waiting for it" in line for line in told) == 2
+    assert sum("Listening on mic [1]" in line for line in told) == 3
+
+
+def test_a_microphone_that_vanishes_ends_with_a_sentence_where_none_waits(invoke, record):
+    record(tones(16000, PLAN)[:, None], 16000, at_end=lambda: False)
+    result = invoke("--json", "--no-reconnect")
     assert len(lines(result)) == 3
     assert isinstance(result.exception, KwsError)
     assert "'mic [1]' stopped" in str(result.exception)
+
+
+SHOW = 'import os; print(*(os.environ["KWS_" + name] for name in ("WORD", "SCORE", "TIME", "DEPTH")), sep=",")'
+
+
+def test_exec_runs_once_for_every_word_of_a_recording(tmp_path, invoke, capfd):
+    soundfile.write(tmp_path / "a.wav", tones(16000, PLAN), 16000)
+    result = invoke(tmp_path / "a.wav", "--json", "--depth", "2", "--exec", f"{sys.executable} -c '{SHOW}'")
+    assert result.exit_code == 0, result.output
+    ran = capfd.readouterr().err.splitlines()
+    assert ran == [f"{one['word']},{one['score']:.4f},{one['time']:.3f},2" for one in lines(result)]
+    assert len(ran) == 3
+
+
+def test_capture_keeps_the_sound_and_says_so(tmp_path, invoke, record):
+    sound = tones(16000, PLAN)
+    record(sound[:, None], 16000)
+    result = invoke("--json", "--capture", tmp_path / "kept")
+    assert f"Keeping 2 s of sound around every detection in {tmp_path / 'kept'}." in result.stderr
+    files = sorted((tmp_path / "kept").iterdir())
+    assert [file.name.split("_")[1] for file in files] == WORDS
+    whole = (np.rint(sound.astype(np.float32) * 32768.0)).astype(np.int16)
+    for file, one in zip(files, lines(result), strict=True):
+        kept, rate = soundfile.read(file, dtype="int16")
+        end = round(one["time"] * 16000)
+        assert rate == 16000
+        np.testing.assert_array_equal(kept, whole[max(end - 24000, 0) : end + 8000])
+
+
+def test_a_file_that_cannot_be_kept_does_not_end_listening(tmp_path, invoke, record, monkeypatch):
+    def full(path, data):
+        raise KwsError(f"{path}: cannot be written (No space left on device); free some space.")
+
+    monkeypatch.setattr("kws.listen.capture.write_atomically", full)
+    record(np.concatenate([tones(16000, PLAN), np.zeros(16000)])[:, None], 16000)
+    result = invoke("--json", "--capture", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert len(lines(result)) == 3
+    assert result.stderr.count("No space left on device") == 3

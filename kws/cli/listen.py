@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,10 +12,13 @@ import typer
 from kws.errors import KwsError
 
 if TYPE_CHECKING:
-    from kws.engine import Engine, Event, Stream
+    from rich.console import Console
 
-
-ADAPTIVE = "adaptive"
+    from kws.engine import Engine
+    from kws.listen.command import Command
+    from kws.listen.controls import Depth, Settings
+    from kws.listen.listener import Listener
+    from kws.listen.session import Session
 
 
 def register(app: typer.Typer) -> None:
@@ -47,95 +48,118 @@ def listen(
     gate: Annotated[
         float | None, typer.Option(metavar="DBFS", help="Sound that stays below this level is silence, unclassified.")
     ] = None,
+    execute: Annotated[
+        str | None,
+        typer.Option(
+            "--exec",
+            metavar="COMMAND",
+            help="Run at every word, without a shell, with KWS_WORD, KWS_SCORE, KWS_TIME and KWS_DEPTH in its "
+            "environment; one at a time.",
+        ),
+    ] = None,
+    execute_seconds: Annotated[float, typer.Option("--exec-seconds", help="End that command after so long.")] = 10.0,
+    capture: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep two seconds of sound around every detection of the microphone there."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw a recording: waveform, mel, scores, detections.")
+    ] = None,
+    reconnect: Annotated[
+        bool, typer.Option("--reconnect/--no-reconnect", help="Wait for a microphone that was unplugged, or end.")
+    ] = True,
+    plain: Annotated[bool, typer.Option("--plain", help="One line a detection, on a terminal too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a detection, one a line.")] = False,
 ) -> None:
     """Listen to recordings, or to the microphone, and print every word heard with its time.
 
+    On a terminal the microphone has a page: level, mel picture, scores, what was heard, and keys that change the depth
+    and the sensitivity. Elsewhere every word is a line.
+
     Recordings run through the engine as though they were live, only faster, and a second of silence follows each.
     """
-    from kws.data.audio import SAMPLE_RATE
     from kws.engine import Engine
+    from kws.listen.command import Command
+    from kws.listen.controls import Settings
     from kws.model import load
 
-    if files and device is not None:
-        raise KwsError(f"--device {device} chooses a microphone; leave it out to listen to recordings.")
-    if threshold is not None and not 0.0 <= threshold <= 1.0:
-        raise KwsError(f"--threshold {threshold} is out of range; give a score from 0 to 1.")
+    _check_options(files or [], device, threshold, capture, plot)
     engine = Engine(load(model))
-    if engine.preset.sample_rate != SAMPLE_RATE:
-        raise KwsError(f"The model hears {engine.preset.sample_rate} Hz, not {SAMPLE_RATE} Hz; train it at that rate.")
-    if depth not in (None, ADAPTIVE, *map(str, engine.deltas)):
-        choices = ", ".join(str(delta) for delta in engine.deltas)
-        raise KwsError(f"--depth {depth} is not in the model; choose from {choices} or {ADAPTIVE}.")
-    wanted = Settings(depth, threshold, sensitivity, gate)
+    settings = Settings(_depth(depth, engine), threshold, sensitivity, gate)
+    command = None if execute is None else Command(execute, execute_seconds)
     if files:
-        if not _listen_to_files(engine, files, wanted, as_json):
+        if not _listen_to_files(engine, files, settings, command, plot, as_json):
             raise typer.Exit(1)
     else:
-        _listen_to_microphone(engine, device, wanted, as_json)
+        _listen_to_microphone(engine, device, settings, command, capture, reconnect, plain, as_json)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the options change in a stream; None leaves it as the model says."""
+def _check_options(
+    files: list[Path], device: str | None, threshold: float | None, capture: Path | None, plot: Path | None
+) -> None:
+    """Raises KwsError where options do not go together, before anything is read."""
+    if files and device is not None:
+        raise KwsError(f"--device {device} chooses a microphone; leave it out to listen to recordings.")
+    if files and capture is not None:
+        raise KwsError("--capture keeps the sound of a microphone; leave it out to listen to recordings.")
+    if threshold is not None and not 0.0 <= threshold <= 1.0:
+        raise KwsError(f"--threshold {threshold} is out of range; give a score from 0 to 1.")
+    if plot is not None:
+        from kws.listen.plot import check_path
 
-    depth: str | None
-    threshold: float | None
-    sensitivity: float | None
-    gate: float | None
-
-    def stream(self, engine: Engine) -> Stream:
-        """A fresh stream with these settings. Raises KwsError where one is out of range."""
-        stream = engine.stream(int(self.depth) if self.depth not in (None, ADAPTIVE) else None)
-        if self.depth == ADAPTIVE:
-            stream.set_adaptive()
-        if self.threshold is not None:
-            for word in engine.class_names[: engine.n_words]:
-                stream.set_threshold(word, self.threshold)
-        if self.sensitivity is not None:
-            stream.set_sensitivity(self.sensitivity)
-        if self.gate is not None:
-            stream.set_gate(self.gate)
-        return stream
+        if len(files) != 1:
+            raise KwsError(f"--plot draws one recording, and {len(files)} were given; give one.")
+        check_path(plot)
 
 
-def _json_line(event: Event, file: str | None = None) -> str:
-    fields: dict[str, object] = {} if file is None else {"file": file}
-    fields |= {
-        "word": event.word,
-        "time": round(event.time, 3),
-        "score": round(float(event.score), 4),
-        "depth": event.depth,
-    }
-    return json.dumps(fields, ensure_ascii=False)
+def _depth(text: str | None, engine: Engine) -> Depth | None:
+    from kws.listen.controls import ADAPTIVE
+
+    if text is None or text == ADAPTIVE:
+        return text and ADAPTIVE
+    if text not in map(str, engine.deltas):
+        choices = ", ".join(str(delta) for delta in engine.deltas)
+        raise KwsError(f"--depth {text} is not in the model; choose from {choices} or {ADAPTIVE}.")
+    return int(text)
 
 
-def _listen_to_files(engine: Engine, files: list[Path], wanted: Settings, as_json: bool) -> bool:
+def _listen_to_files(
+    engine: Engine, files: list[Path], settings: Settings, command: Command | None, plot: Path | None, as_json: bool
+) -> bool:
     """Runs every file through a fresh stream; False where one could not be read."""
+    from dataclasses import asdict
+
     from rich.console import Console
 
-    from kws.listen.display import event_line
-    from kws.listen.stream import file_chunks
-    from kws.listen.stream import listen as hear
+    from kws.listen.display import Lines
+    from kws.listen.listener import Listener
+    from kws.listen.plot import Plot
 
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
+    lines = Lines(console, errors, as_json)
     began = time.monotonic()
     samples = detections = unread = 0
     for file in files:
+        listener = Listener(file, engine, **asdict(settings))
+        drawing = None if plot is None else Plot(engine)
         try:
-            chunks = file_chunks(file)
+            for heard in listener.heard(None if drawing is None else drawing.each_hop):
+                samples += len(heard.pcm)
+                detections += len(heard.events)
+                if drawing is not None:
+                    drawing.push(heard)
+                for event in heard.events:
+                    lines.event(event, str(file))
+                    # A recording can wait: every word gets its run.
+                    for note in [*command.start(event), *command.finish()] if command is not None else ():
+                        lines.say(note)
         except KwsError as error:
             errors.print(str(error), style="red", markup=False, soft_wrap=True)
             unread += 1
             continue
-        for heard in hear(chunks, wanted.stream(engine)):
-            samples += len(heard.pcm)
-            detections += len(heard.events)
-            for event in heard.events:
-                if as_json:
-                    print(_json_line(event, str(file)), flush=True)
-                else:
-                    console.print(event_line(event, str(file)), soft_wrap=True)
+        if drawing is not None and plot is not None:
+            drawing.draw(plot, file.name)
+            errors.print(f"Drawn: {plot}", markup=False, soft_wrap=True)
     if not as_json:
         seconds = samples / engine.preset.sample_rate
         speed = seconds / max(time.monotonic() - began, 1e-9)
@@ -147,55 +171,66 @@ def _listen_to_files(engine: Engine, files: list[Path], wanted: Settings, as_jso
     return unread == 0
 
 
-def _listen_to_microphone(engine: Engine, device: str | None, wanted: Settings, as_json: bool) -> None:
+def _listen_to_microphone(
+    engine: Engine,
+    device: str | None,
+    settings: Settings,
+    command: Command | None,
+    capture: Path | None,
+    reconnect: bool,
+    plain: bool,
+    as_json: bool,
+) -> None:
     """Listens until Ctrl-C."""
-    from contextlib import closing, nullcontext
+    from dataclasses import asdict
 
     from rich.console import Console
 
-    from kws.listen import microphone
-    from kws.listen.display import LiveLine
-    from kws.listen.stream import SilenceWatch
-    from kws.listen.stream import listen as hear
+    from kws.listen.capture import AFTER_SECONDS, BEFORE_SECONDS, Capture
+    from kws.listen.display import Lines
+    from kws.listen.keys import ended_by_signals
+    from kws.listen.listener import Listener
+    from kws.listen.session import Session
 
-    chosen = microphone.choose(device)
+    listener = Listener(device or "default", engine, reconnect=reconnect, **asdict(settings))
+    session = Session(listener, command, Capture(capture) if capture is not None else None)
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
-    stream = wanted.stream(engine)
-    depth = wanted.depth or (ADAPTIVE if engine.model.listen_delta else engine.deltas[0])
-    losses, silence = microphone.Losses(), SilenceWatch()
-    display = None if as_json else LiveLine(console, stream, list(engine.class_names), depth)
-    samples = detections = 0
-    # Above the live line where there is one, else where output that is piped on stays clean.
-    warn = console if display is not None and console.is_terminal else errors
-    told = ""
+    lines = Lines(console, errors, as_json)
+    paged = console.is_terminal and not (console.is_dumb_terminal or plain or as_json)
+    kept = BEFORE_SECONDS + AFTER_SECONDS
+    aloud = f"Keeping {kept:g} s of sound around every detection in {capture}." if capture is not None else ""
     try:
-        with closing(microphone.chunks(chosen, losses)) as chunks, display or nullcontext():
-            for heard in hear(chunks, stream):
-                if not samples:
-                    warn.print(f"Listening on {chosen.name}; Ctrl-C stops.", markup=False, soft_wrap=True)
-                samples += len(heard.pcm)
-                detections += len(heard.events)
-                if display is not None:
-                    display.show(heard)
-                else:
-                    for event in heard.events:
-                        print(_json_line(event), flush=True)
-                if silence.push(heard.pcm):
-                    text = (
-                        f"'{chosen.name}' gives only digital silence: is the microphone muted or the wrong one chosen?"
-                    )
-                    warn.print(f"{text} `kws devices` lists the others.", style="yellow", markup=False, soft_wrap=True)
-                if losses and not told:
-                    told = str(losses)
-                    warn.print(f"Sound was lost: {told}.", style="yellow", markup=False, soft_wrap=True)
+        with ended_by_signals():
+            if paged:
+                _show_page(console, listener, session, aloud)
+            else:
+                if aloud:
+                    lines.say(aloud)
+                session.run(lines)
     except KeyboardInterrupt:
         pass
-    if str(losses) != told:
-        errors.print(f"Sound was lost in all: {losses}.", style="yellow", markup=False, soft_wrap=True)
+    finally:
+        session.finish(lines)
     if not as_json:
-        seconds = samples / engine.preset.sample_rate
-        console.print(f"{_count(detections, 'detection')} in {seconds:.1f} s", style="bold", soft_wrap=True)
+        console.print(
+            f"{_count(session.detections, 'detection')} in {session.seconds:.1f} s", style="bold", soft_wrap=True
+        )
         sys.stdout.flush()
+
+
+def _show_page(console: Console, listener: Listener, session: Session, aloud: str) -> None:
+    """Listens on a terminal's page; what it showed last stays on the terminal."""
+    from kws.listen.page import Page
+
+    page = Page(console, listener)
+    try:
+        with page:
+            if aloud:
+                page.say(aloud)
+            session.run(page)
+    finally:
+        for line in page.lines():
+            console.print(line, soft_wrap=True)
 
 
 def _count(number: int, thing: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,9 @@ from kws.errors import KwsError
 from kws.evaluate import metrics
 from kws.evaluate.run import Evaluation
 from kws.evaluate.stream import ADAPTIVE, ModeResult
+from kws.figures import new_figure, save_figure
+
+_OPTION = "--plots"
 
 
 def draw_confusions(evaluation: Evaluation, folder: str | Path) -> list[Path]:
@@ -24,7 +26,7 @@ def draw_confusions(evaluation: Evaluation, folder: str | Path) -> list[Path]:
     side = max(5.0, 0.45 * len(names) + 2.0)
     paths = []
     for delta, result in evaluation.depths.items():
-        figure = _figure(side, side)
+        figure = new_figure(side, side, _OPTION)
         axes = figure.add_subplot()
         counts = result.matrix.sum(axis=1, keepdims=True)
         share = result.matrix / np.maximum(counts, 1)
@@ -42,7 +44,7 @@ def draw_confusions(evaluation: Evaluation, folder: str | Path) -> list[Path]:
             fontsize=10,
         )
         path = Path(folder) / f"confusion_depth{delta}.png"
-        _save(figure, path)
+        save_figure(figure, path, _OPTION)
         paths.append(path)
     return paths
 
@@ -55,7 +57,7 @@ def draw_det(model: str, results: Sequence[ModeResult], folder: str | Path, coun
     """
     if any(point.misses is None for result in results for point in result.curve):
         raise KwsError("Without a word of the model in the recordings there is no curve to draw; leave --plots out.")
-    figure = _figure(7.0, 5.0)
+    figure = new_figure(7.0, 5.0, _OPTION)
     axes = figure.add_subplot()
     for result in results:
         points = [(point.rate(count_late), 100.0 * (point.misses or 0.0)) for point in result.curve]
@@ -73,25 +75,5 @@ def draw_det(model: str, results: Sequence[ModeResult], folder: str | Path, coun
     axes.legend()
     axes.set_title(f"{model}; a dot: the thresholds as set", fontsize=10)
     path = Path(folder) / "det.png"
-    _save(figure, path)
+    save_figure(figure, path, _OPTION)
     return path
-
-
-def _figure(width: float, height: float) -> Any:
-    """A figure without pyplot: no display, no global state."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise KwsError(f"--plots needs matplotlib ({error}): pip install 'kws[train]'.") from error
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Any, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise KwsError(f"{path}: cannot be written ({error.strerror}); choose another --plots folder.") from error

@@ -1,26 +1,20 @@
-"""The live line of a listening terminal: level meter, depth, best scores, and the words heard last."""
+"""What people and programs are shown of a listener: lines of detections, and a level meter."""
 
 from __future__ import annotations
 
-from collections import deque
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
-
-from kws.listen.stream import Heard, level_dbfs
 
 if TYPE_CHECKING:
     from kws.engine import Event, Stream
+    from kws.listen.stream import Heard
 
 FLOOR_DBFS = -60.0
 METER_CELLS = 20
-TOP_SCORES = 3
-LAST_WORDS = 5
-_REFRESH_HZ = 12
-_FALL_DB = 3.0
 
 
 def meter(level: float) -> Text:
@@ -43,51 +37,65 @@ def event_line(event: Event, file: str | None = None) -> Text:
     return line
 
 
-class LiveLine:
-    """A context manager that prints detections and, on a terminal, keeps one live line below them."""
+def json_line(event: Event, file: str | None = None) -> str:
+    """One detection for programs: an object with the same fields."""
+    fields: dict[str, object] = {} if file is None else {"file": file}
+    fields |= {
+        "word": event.word,
+        "time": round(event.time, 3),
+        "score": round(float(event.score), 4),
+        "depth": event.depth,
+    }
+    return json.dumps(fields, ensure_ascii=False)
 
-    def __init__(self, console: Console, stream: Stream, class_names: list[str], depth: int | str) -> None:
-        self._console = console
-        self._stream = stream
-        self._names = class_names
-        self._depth = depth
-        self._level = -100.0
-        self._words: deque[str] = deque(maxlen=LAST_WORDS)
-        # Not a terminal: detections only, for a log.
-        self._live = (
-            Live(console=console, refresh_per_second=_REFRESH_HZ, transient=True) if console.is_terminal else None
-        )
 
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
+class View(Protocol):
+    """What shows a running listener."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
+    @property
+    def ended(self) -> bool:
+        """Whether whoever looks at it wants it to end."""
 
     def show(self, heard: Heard) -> None:
-        """Prints the detections of one chunk and brings the line up to date."""
-        for event in heard.events:
-            self._words.append(event.word)
-            self._console.print(event_line(event), soft_wrap=True)
-        # Quick to rise, slow to fall: a meter that follows every chunk cannot be read.
-        self._level = max(level_dbfs(heard.pcm), self._level - _FALL_DB)
-        if self._live:
-            self._live.update(self.line())
+        """Takes the next chunk and its detections."""
 
-    def line(self) -> Text:
-        """The live line, cut to the console's width."""
-        scores = self._stream.scores
-        best = sorted(range(len(self._names)), key=lambda index: -scores[index])[:TOP_SCORES]
-        text = meter(self._level)
-        text.append(f"  depth {self._depth}  ", style="dim")
-        text.append("  ".join(f"{self._names[index]} {scores[index]:.2f}" for index in best))
-        if self._words:
-            text.append("  heard: ", style="dim")
-            text.append(" ".join(self._words), style="bold green")
-        text.truncate(self._console.width, overflow="ellipsis")
-        return text
+    def say(self, sentence: str) -> None:
+        """Takes something to tell."""
+
+    def warn(self, sentence: str) -> None:
+        """Takes what is wrong with the sound at this moment; nothing is, where it is empty."""
+
+    @property
+    def each_hop(self) -> Callable[[Stream], None] | None:
+        """To be called after every frame."""
+
+
+class Lines:
+    """A view of one line a detection, on stdout; what there is to tell goes to stderr, each warning once."""
+
+    ended = False
+    each_hop = None
+
+    def __init__(self, output: Console, errors: Console, as_json: bool = False) -> None:
+        self._output, self._errors = output, errors
+        self._as_json = as_json
+        self._warned: set[str] = set()
+
+    def show(self, heard: Heard) -> None:
+        for event in heard.events:
+            self.event(event)
+
+    def event(self, event: Event, file: str | None = None) -> None:
+        """Prints a detection."""
+        if self._as_json:
+            print(json_line(event, file), flush=True)
+        else:
+            self._output.print(event_line(event, file), soft_wrap=True)
+
+    def say(self, sentence: str) -> None:
+        self._errors.print(sentence, style="yellow", markup=False, soft_wrap=True)
+
+    def warn(self, sentence: str) -> None:
+        if sentence and sentence not in self._warned:
+            self._warned.add(sentence)
+            self.say(sentence)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ NO_INPUT = (
     "No input device was found: connect a microphone and look for it with `kws devices`, "
     "or give recordings: kws listen FILE."
 )
+
+DEFAULT = "default"
 
 MOST_WAITING_SECONDS = 5.0
 """Sound that may wait in the queue; a listener that is further behind has to lose some, and says so."""
@@ -123,7 +125,9 @@ def inputs() -> list[Input]:
 
 
 def choose(wanted: str | None) -> Input:
-    """The input device that ``wanted`` names: a number, a name, or a part of one name; None means the default.
+    """The input device that ``wanted`` names: a number, a name, or a part of one name.
+
+    None and "default" mean the system's default.
 
     Raises:
         KwsError: PortAudio is missing, or no device or several match.
@@ -131,7 +135,7 @@ def choose(wanted: str | None) -> Input:
     devices = inputs()
     if not devices:
         raise KwsError(NO_INPUT)
-    if wanted is None:
+    if wanted is None or wanted.lower() == DEFAULT:
         return next((device for device in devices if device.default), devices[0])
     if wanted.isdecimal():
         matches = [device for device in devices if device.index == int(wanted)]
@@ -145,6 +149,38 @@ def choose(wanted: str | None) -> Input:
         several = ", ".join(f"{device.index} ({device.name}, {device.host_api})" for device in matches)
         raise KwsError(f"'{wanted}' fits several input devices: {several}; give one's number.")
     return matches[0]
+
+
+def find_again(device: Input) -> Input:
+    """``device`` as it is listed now: its number may have changed since it was unplugged.
+
+    Raises:
+        KwsError: it is not there.
+    """
+    alike = [one for one in inputs() if one.name == device.name]
+    for one in alike:
+        if one.host_api == device.host_api:
+            return one
+    if not alike:
+        raise KwsError(f"Input device '{device.name}' is not connected; connect it or choose another.")
+    return alike[0]
+
+
+def rescan() -> None:
+    """Has PortAudio look for devices again: it lists those of its start until then.
+
+    This ends every stream that this process has open.
+
+    Raises:
+        KwsError: PortAudio is missing or does not start again.
+    """
+    sd = _sounddevice()
+    try:
+        # sounddevice has no public way.
+        sd._terminate()
+        sd._initialize()
+    except sd.PortAudioError as error:
+        raise KwsError(f"PortAudio does not start again ({error}); restart the sound system.") from error
 
 
 def _settings(sd: Any, device: Input) -> tuple[float, int]:
@@ -165,14 +201,16 @@ def _settings(sd: Any, device: Input) -> tuple[float, int]:
     ) from refusal
 
 
-def chunks(device: Input, losses: Losses | None = None) -> Generator[NDArray[np.int16]]:
+def chunks(device: Input, losses: Losses | None = None, ticks: bool = False) -> Generator[NDArray[np.int16]]:
     """Sound from ``device`` as int16 [n] chunks at 16 kHz mono, until the iterator is closed.
 
     The device runs at its own default rate; channels are averaged, and soxr resamples across chunks without a seam.
+    Sound that is dropped here comes as silence of the same length, so that what follows keeps its time.
 
     Args:
         device: from ``choose``.
         losses: counts what was lost, live.
+        ticks: an empty chunk whenever the device has delivered nothing for 0.2 s, for those who have more to do.
 
     Raises:
         KwsError: the device cannot be opened, stops, or delivers nothing for 5 s.
@@ -181,18 +219,23 @@ def chunks(device: Input, losses: Losses | None = None) -> Generator[NDArray[np.
     rate, channels = _settings(sd, device)
     losses = Losses() if losses is None else losses
     # SimpleQueue.put neither waits nor takes a lock that the reader could hold; each counter has one writer.
-    blocks: queue.SimpleQueue[NDArray[np.float32]] = queue.SimpleQueue()
-    queued = taken = 0
+    # A number stands for as many frames that were dropped.
+    blocks: queue.SimpleQueue[NDArray[np.float32] | int] = queue.SimpleQueue()
+    queued = taken = dropped = 0
 
     def callback(block: NDArray[np.float32], frames: int, timing: Any, status: Any) -> None:
-        nonlocal queued
+        nonlocal queued, dropped
         if status.input_overflow:
             losses.overruns += 1
         if queued - taken > MOST_WAITING_SECONDS * rate:
             losses.seconds += frames / rate
-        else:
-            queued += frames
-            blocks.put(block.copy())
+            dropped += frames
+            return
+        if dropped:
+            blocks.put(dropped)
+            dropped = 0
+        queued += frames
+        blocks.put(block.copy())
 
     resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32") if rate != SAMPLE_RATE else None
     try:
@@ -205,15 +248,22 @@ def chunks(device: Input, losses: Losses | None = None) -> Generator[NDArray[np.
         ) from error
     try:
         stream.start()
+        deadline = time.monotonic() + SILENT_DEVICE_SECONDS
         while True:
-            block = _next_block(blocks, stream, device)
-            taken += len(block)
-            # A driver may deliver NaN, and one would stay in the resampler for good.
-            mono = np.nan_to_num(block.mean(axis=1), posinf=0.0, neginf=0.0)
-            if resampler is not None:
-                mono = resampler.resample_chunk(mono)
-            if len(mono):
-                yield to_int16(mono)
+            try:
+                block = blocks.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                _check(stream, device, deadline)
+                if ticks:
+                    yield np.zeros(0, np.int16)
+                continue
+            deadline = time.monotonic() + SILENT_DEVICE_SECONDS
+            if not isinstance(block, int):
+                taken += len(block)
+            for mono in _mono(block, round(rate)):
+                pcm = to_int16(mono if resampler is None else resampler.resample_chunk(mono))
+                if len(pcm):
+                    yield pcm
     except sd.PortAudioError as error:
         raise KwsError(f"Input device '{device.name}' failed ({error}); choose another from `kws devices`.") from error
     finally:
@@ -222,19 +272,21 @@ def chunks(device: Input, losses: Losses | None = None) -> Generator[NDArray[np.
         stream.close(ignore_errors=True)
 
 
-def _next_block(blocks: queue.SimpleQueue[NDArray[np.float32]], stream: Any, device: Input) -> NDArray[np.float32]:
-    """The next block. Raises KwsError where the device has stopped or delivers nothing."""
-    deadline = time.monotonic() + SILENT_DEVICE_SECONDS
-    while True:
-        try:
-            return blocks.get(timeout=_POLL_SECONDS)
-        except queue.Empty:
-            if not stream.active:
-                raise KwsError(
-                    f"Input device '{device.name}' stopped; connect it again or choose another from `kws devices`."
-                ) from None
-            if time.monotonic() > deadline:
-                raise KwsError(
-                    f"Input device '{device.name}' delivers no sound; connect it again or choose another "
-                    "from `kws devices`."
-                ) from None
+def _mono(block: NDArray[np.float32] | int, most: int) -> Iterator[NDArray[np.float32]]:
+    """A block [n, channels] as float32 [n]; a number of dropped frames as so many zeros, at most ``most`` at once."""
+    if isinstance(block, int):
+        for start in range(0, block, most):
+            yield np.zeros(min(most, block - start), np.float32)
+    else:
+        # A driver may deliver NaN, and one would stay in the resampler for good.
+        yield np.nan_to_num(block.mean(axis=1), posinf=0.0, neginf=0.0)
+
+
+def _check(stream: Any, device: Input, deadline: float) -> None:
+    """Raises KwsError where the device has stopped or has delivered nothing until ``deadline``."""
+    if not stream.active:
+        raise KwsError(f"Input device '{device.name}' stopped; connect it again or choose another from `kws devices`.")
+    if time.monotonic() > deadline:
+        raise KwsError(
+            f"Input device '{device.name}' delivers no sound; connect it again or choose another from `kws devices`."
+        )

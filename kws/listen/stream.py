@@ -1,29 +1,20 @@
-"""The one loop that listens: int16 chunks in, detections out, the same for files, microphones and tests."""
+"""The one loop that listens: sound in, detections out, the same for files, microphones and tests."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.data.audio import SAMPLE_RATE, read_audio
+from kws.data.audio import SAMPLE_RATE
+from kws.listen.sources import Sound
 
 if TYPE_CHECKING:
     from kws.engine import Event, Stream
-
-CHUNK = SAMPLE_RATE // 10
-"""Samples of a file that are fed at once; the detections do not depend on it."""
-
-TAIL_SECONDS = 1.0
-"""Silence that follows a file, so that a word spoken at its very end leaves the window and is decided."""
-
-DIGITAL_SILENCE_SECONDS = 5.0
-"""Exact zeros for this long come from a muted or missing microphone: a working one always has some noise."""
 
 
 @dataclass(frozen=True)
@@ -31,28 +22,60 @@ class Heard:
     """One chunk and what it brought.
 
     Attributes:
-        pcm: int16 [n] at 16 kHz.
-        events: detections that this chunk completed, in order.
+        pcm: int16 [n] at 16 kHz; n is 0 while the source has nothing.
+        events: detections that this chunk completed, in order, with times of the session.
+        start: sample of the session at which the chunk begins.
+        fresh: sound before it is missing, and the stream began anew with it.
+        note: what the source has to say to people; mostly empty.
     """
 
     pcm: NDArray[np.int16]
     events: list[Event]
+    start: int
+    fresh: bool = False
+    note: str = ""
+
+    @property
+    def end(self) -> int:
+        """The sample of the session after the last."""
+        return self.start + len(self.pcm)
 
 
-def listen(chunks: Iterable[NDArray[np.int16]], stream: Stream) -> Iterator[Heard]:
-    """Feeds ``chunks`` (int16 [n] at 16 kHz, any lengths) to ``stream`` and yields every chunk with its detections."""
-    for pcm in chunks:
-        yield Heard(pcm, stream.feed(pcm))
+def listen(
+    sounds: Iterable[Sound], stream: Stream, hop: int = 0, each_hop: Callable[[Stream], None] | None = None
+) -> Iterator[Heard]:
+    """Feeds ``sounds`` to ``stream`` and yields every chunk with its detections.
 
-
-def file_chunks(path: str | Path) -> Iterator[NDArray[np.int16]]:
-    """The recording at ``path`` as a microphone would deliver it: int16 chunks at 16 kHz, then a second of silence.
-
-    The file is read before the first chunk. Raises KwsError as ``read_audio`` does.
+    Args:
+        sounds: in order; where one says that sound is missing before it, the stream begins anew there.
+        stream: at its start.
+        hop: samples between frames, for ``each_hop``.
+        each_hop: called after every whole hop, when the stream has its newest frame and scores.
     """
-    tail = np.zeros(int(TAIL_SECONDS * SAMPLE_RATE), np.int16)
-    pcm = np.concatenate([read_audio(path), tail])
-    return (pcm[start : start + CHUNK] for start in range(0, len(pcm), CHUNK))
+    began = fed = 0
+    for sound in sounds:
+        fresh = sound.at is not None
+        if sound.at is not None:
+            stream.reset()
+            began, fed = sound.at, 0
+        events = []
+        for piece in _hops(sound.pcm, fed, hop) if each_hop else (sound.pcm,):
+            events += stream.feed(piece)
+            fed += len(piece)
+            if each_hop and fed % hop == 0 and len(piece):
+                each_hop(stream)
+        if began:
+            events = [replace(event, time=event.time + began / SAMPLE_RATE) for event in events]
+        yield Heard(sound.pcm, events, began + fed - len(sound.pcm), fresh, sound.note)
+
+
+def _hops(pcm: NDArray[np.int16], fed: int, hop: int) -> Iterator[NDArray[np.int16]]:
+    """``pcm`` cut where a stream that was fed ``fed`` samples before completes a hop."""
+    start = 0
+    while start < len(pcm):
+        end = start + hop - (fed + start) % hop
+        yield pcm[start:end]
+        start = end
 
 
 def level_dbfs(pcm: NDArray[np.int16]) -> float:
@@ -61,19 +84,3 @@ def level_dbfs(pcm: NDArray[np.int16]) -> float:
         return -100.0
     power = float(np.mean(np.square(pcm.astype(np.float64) / 32768.0)))
     return 10.0 * math.log10(max(power, 1e-10))
-
-
-class SilenceWatch:
-    """Tells once when a source has given nothing but zeros for ``DIGITAL_SILENCE_SECONDS``."""
-
-    def __init__(self) -> None:
-        self._zeros = 0
-        self._told = False
-
-    def push(self, pcm: NDArray[np.int16]) -> bool:
-        """Takes the next chunk; True exactly once, on the chunk that makes the silence long enough."""
-        self._zeros = 0 if pcm.any() else self._zeros + len(pcm)
-        if self._told or self._zeros < DIGITAL_SILENCE_SECONDS * SAMPLE_RATE:
-            return False
-        self._told = True
-        return True

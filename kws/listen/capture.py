@@ -1,0 +1,115 @@
+"""Keeps the sound around each detection, for those who want to see what their listener was fooled by."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from kws.data.audio import SAMPLE_RATE
+from kws.errors import KwsError
+from kws.files import write_atomically
+
+if TYPE_CHECKING:
+    from kws.engine import Event
+    from kws.listen.stream import Heard
+
+BEFORE_SECONDS = 1.5
+"""Sound kept from before the detection: the window that decided, and what led into it."""
+
+AFTER_SECONDS = 0.5
+"""Sound kept from after it: the end of a longer word that the detection was a part of."""
+
+
+_DRIFT = timedelta(seconds=10)  # more than ever waits in a queue
+_AFTER = round(AFTER_SECONDS * SAMPLE_RATE)
+_LENGTH = round((BEFORE_SECONDS + AFTER_SECONDS) * SAMPLE_RATE)
+
+
+@dataclass(frozen=True)
+class _Pending:
+    event: Event
+    moment: datetime
+    end: int  # sample of the session up to which its sound is wanted
+
+
+class Capture:
+    """Writes ``<ISO time>_<word>_<score>.wav`` for every detection: 16 kHz, mono, 16 bits.
+
+    The time is that of the detection, UTC, in ISO 8601's basic form, since a file's name can have no colon everywhere.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Makes ``folder`` where it is missing. Raises KwsError where it cannot be made."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise KwsError(f"{folder}: cannot be made ({error.strerror}); choose another --capture folder.") from error
+        self._folder = folder
+        self._recent: deque[NDArray[np.int16]] = deque()
+        self._start = 0  # sample of the session at which the recent sound begins
+        self._end = 0
+        self._pending: deque[_Pending] = deque()
+        self._began = datetime.now(UTC)  # of the session, by the clock
+
+    def push(self, heard: Heard) -> list[Path]:
+        """Takes the next chunk; returns the files that it completed.
+
+        Raises:
+            KwsError: a file cannot be written; its detection is not tried again.
+        """
+        written = self.flush() if heard.fresh else []
+        if heard.fresh or not self._recent:
+            self._recent.clear()
+            self._start = heard.start
+        if len(heard.pcm):
+            self._recent.append(heard.pcm)
+        self._end = heard.end
+        self._follow_clock(heard.fresh)
+        for event in heard.events:
+            moment = self._began + timedelta(seconds=event.time)
+            self._pending.append(_Pending(event, moment, round(event.time * SAMPLE_RATE) + _AFTER))
+        while self._pending and self._pending[0].end <= self._end:
+            written.append(self._write(self._pending.popleft()))
+        # The next detection lies behind all that was heard so far.
+        needed = (self._pending[0].end if self._pending else self._end + _AFTER) - _LENGTH
+        while self._recent and self._start + len(self._recent[0]) <= needed:
+            self._start += len(self._recent.popleft())
+        return written
+
+    def _follow_clock(self, fresh: bool) -> None:
+        """Sound comes late by what waits in queues, which the clock must not follow; but it may be set, or drift."""
+        began = datetime.now(UTC) - timedelta(seconds=self._end / SAMPLE_RATE)
+        if fresh or abs(began - self._began) > _DRIFT:
+            self._began = began
+
+    def flush(self) -> list[Path]:
+        """Writes what still waits for sound after it, with what there is: the source ends or has a gap."""
+        written = []
+        while self._pending:
+            written.append(self._write(self._pending.popleft()))
+        return written
+
+    def _write(self, pending: _Pending) -> Path:
+        sound = np.concatenate([*self._recent, np.zeros(0, np.int16)])
+        end = pending.end - self._start
+        path = self._folder / file_name(pending.moment, pending.event.word, pending.event.score)
+        file = io.BytesIO()
+        soundfile.write(file, sound[max(end - _LENGTH, 0) : end], SAMPLE_RATE, format="WAV", subtype="PCM_16")
+        write_atomically(path, file.getvalue())
+        return path
+
+
+def file_name(moment: datetime, word: str, score: float) -> str:
+    """Such as ``20260131T120000.250Z_yes_0.93.wav``; what no file's name may hold becomes a dash in the word."""
+    stamp = moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
+    word = re.sub(r'[\x00-\x1f/\\:*?"<>|]', "-", word)
+    return f"{stamp}Z_{word}_{score:.2f}.wav"

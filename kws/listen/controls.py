@@ -1,0 +1,118 @@
+"""What can be changed while a stream runs: depth, thresholds, sensitivity, gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from kws.errors import KwsError
+
+if TYPE_CHECKING:
+    from kws.engine import Engine, Stream
+
+ADAPTIVE: Literal["adaptive"] = "adaptive"
+Depth = int | Literal["adaptive"]
+
+SENSITIVITY_STEP = 0.05
+GATES = (-100.0, -70.0, -60.0, -50.0, -40.0)
+"""Levels, dBFS, that a key goes through; the first is none."""
+
+KEYS = "+ - sensitivity   d depth   g gate   0 as at the start   q end"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What differs from the model; None leaves it as the model says.
+
+    Attributes:
+        depth: delta of every window, or "adaptive".
+        threshold: score, 0..1, that makes an event of any word.
+        sensitivity: 0..1, 0.5 leaves the thresholds as they are.
+        gate: dBFS below which sound is silence; -100 or less: none.
+    """
+
+    depth: Depth | None = None
+    threshold: float | None = None
+    sensitivity: float | None = None
+    gate: float | None = None
+
+    def stream(self, engine: Engine) -> Stream:
+        """A fresh stream of ``engine`` with these settings.
+
+        Raises:
+            KwsError: one is out of range, or the model has no such depth.
+        """
+        if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
+            raise KwsError(f"A threshold of {self.threshold} is out of range; give a score from 0 to 1.")
+        stream = engine.stream(None if self.depth == ADAPTIVE else self.depth)
+        if self.depth == ADAPTIVE:
+            stream.set_adaptive()
+        if self.threshold is not None:
+            for word in engine.class_names[: engine.n_words]:
+                stream.set_threshold(word, self.threshold)
+        if self.sensitivity is not None:
+            stream.set_sensitivity(self.sensitivity)
+        if self.gate is not None:
+            stream.set_gate(self.gate)
+        return stream
+
+
+class Controls:
+    """Keys that change a running stream.
+
+    Attributes:
+        depth: in use, a delta or "adaptive".
+        sensitivity: in use.
+        gate: in use, dBFS.
+        ended: whether the key that ends it all was pressed.
+    """
+
+    def __init__(self, engine: Engine, stream: Stream, settings: Settings) -> None:
+        model = engine.model
+        self._stream = stream
+        thinner = len(engine.deltas) > 1
+        self._depths: list[Depth] = [*engine.deltas, ADAPTIVE] if thinner else list(engine.deltas)
+        own: Depth = ADAPTIVE if model.listen_delta else engine.deltas[0]
+        self._start: tuple[Depth, float, float] = (
+            own if settings.depth is None else settings.depth,
+            0.5 if settings.sensitivity is None else settings.sensitivity,
+            model.gate if settings.gate is None else settings.gate,
+        )
+        # The model's own pair of adaptive depths may be another than the thinnest and the deepest.
+        self._pair = (model.listen_delta or None, engine.deltas[0]) if settings.depth is None else (None, None)
+        self.depth, self.sensitivity, self.gate = self._start
+        self.ended = False
+
+    def press(self, key: str) -> None:
+        """Does what ``key`` says; a key that says nothing is ignored."""
+        if key in ("+", "=", "up"):
+            self._set_sensitivity(self.sensitivity + SENSITIVITY_STEP)
+        elif key in ("-", "_", "down"):
+            self._set_sensitivity(self.sensitivity - SENSITIVITY_STEP)
+        elif key == "d":
+            self._set_depth(self._depths[(self._depths.index(self.depth) + 1) % len(self._depths)])
+        elif key == "g":
+            higher = [gate for gate in GATES if gate > self.gate]
+            self._set_gate(higher[0] if higher else GATES[0])
+        elif key == "0":
+            depth, sensitivity, gate = self._start
+            self._set_depth(depth)
+            self._set_sensitivity(sensitivity)
+            self._set_gate(gate)
+        elif key in ("q", "Q"):
+            self.ended = True
+
+    def _set_sensitivity(self, value: float) -> None:
+        self.sensitivity = min(max(round(value, 2), 0.0), 1.0)
+        self._stream.set_sensitivity(self.sensitivity)
+
+    def _set_depth(self, depth: Depth) -> None:
+        self.depth = depth
+        if depth == ADAPTIVE:
+            self._stream.set_adaptive(*self._pair)
+        else:
+            self._stream.set_depth(depth)
+
+    def _set_gate(self, gate: float) -> None:
+        self.gate = gate
+        self._stream.set_gate(gate)
