@@ -236,10 +236,12 @@ class TrainingData:
     def _voices(self) -> Tensor:
         return torch.from_numpy(make_voices(self.pcm.numpy(), np.random.default_rng([self.seed, VOICES_DRAW])))
 
-    def _noise_windows(self, count: int, voices: float, generator: torch.Generator) -> Tensor:
+    def _noise_windows(self, is_background: Tensor, voices: float, generator: torch.Generator) -> Tensor:
+        """Noise for each clip; where there is no clip, it is what the room sounds like when nobody speaks."""
+        count = len(is_background)
         windows = _cuts(self.noise, self.preset.window_samples, count, generator)
         if voices:
-            spoken = torch.rand((count, 1), generator=generator) < voices
+            spoken = (torch.rand((count, 1), generator=generator) < voices) & ~is_background
             windows = torch.where(spoken, _cuts(self._voices, self.preset.window_samples, count, generator), windows)
         return windows
 
@@ -272,10 +274,10 @@ class TrainingData:
         clips = self.pcm[torch.from_numpy(np.maximum(indices, 0))].float()
         windows = place(clips, self.preset, augmentation, generator)
         cut = self._compose(windows, indices, labels, augmentation, generator)
-        noise = self._noise_windows(len(indices), augmentation.voices, generator)
+        is_background = torch.from_numpy(indices < 0)[:, None]
+        noise = self._noise_windows(is_background, augmentation.voices, generator)
         mixed = add_noise(windows, noise, augmentation, generator)
         level = 10.0 ** (-2.0 * torch.rand((len(indices), 1), generator=generator))
-        is_background = torch.from_numpy(indices < 0)[:, None]
         mixed = torch.where(is_background, noise * level, mixed)
         features = self.log_mel(apply_gain(mixed, augmentation, generator))
         return mask_spectrum(features, augmentation, generator), cut
