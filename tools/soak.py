@@ -325,6 +325,8 @@ def main() -> None:
         cycles = max(2, round(options.hours * 3600 * SAMPLE_RATE / tape.length))
         card = SoundCard(tape, cycles, options.seed)
         sys.modules["sounddevice"] = card
+        # By the clock it would draw a page for every few chunks or for every few hours: here it draws one a cycle.
+        pages.REFRESH_SECONDS = float("inf")
         listener = Listener("soak", engine, reconnect=False)
         watch = Watch(listener, card, tape, cycles)
         began = time.monotonic()
