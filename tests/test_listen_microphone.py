@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -285,3 +286,70 @@ def test_devices_without_any_is_a_sentence(install, devices_app):
     result = CliRunner().invoke(devices_app, [])
     assert isinstance(result.exception, KwsError)
     assert "No input device" in str(result.exception)
+
+
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_sound_dropped_here_is_silence_of_the_same_length(monkeypatch, rate):
+    callbacks = []
+
+    class ByHand(FakeSounddevice):
+        def InputStream(self, callback, **settings):
+            callbacks.append(callback)
+            nothing = {"start": lambda: None, "active": True, "abort": lambda **_: None, "close": lambda **_: None}
+            return SimpleNamespace(**nothing)
+
+    monkeypatch.setitem(sys.modules, "sounddevice", ByHand(np.zeros((0, 1)), [device("mic", 1, float(rate))]))
+    monkeypatch.setattr(microphone, "MOST_WAITING_SECONDS", 0.1)
+    monkeypatch.setattr(microphone, "_POLL_SECONDS", 0.0)
+    second = np.full((rate, 1), 0.25, np.float32)
+    losses = microphone.Losses()
+    chunks = microphone.chunks(microphone.choose(None), losses, ticks=True)
+    assert len(next(chunks)) == 0  # opened, and nothing there
+    parts = []
+    for _ in range(6):  # one fits: the others come while it waits
+        callbacks[0](second, rate, None, SimpleNamespace(input_overflow=False))
+    assert losses.seconds == 5.0
+    while len(pcm := next(chunks)):
+        parts.append(pcm)
+    callbacks[0](second, rate, None, SimpleNamespace(input_overflow=False))
+    while len(pcm := next(chunks)):
+        parts.append(pcm)
+    chunks.close()
+    sound = np.concatenate(parts).astype(float)
+    assert losses.seconds == 5.0 and 7 * 16000 - len(sound) < 600  # what a resampler keeps
+    level = [np.abs(sound[second * 16000 + 4000 : second * 16000 + 12000]).mean() for second in range(7)]
+    assert level == pytest.approx([8192, 0, 0, 0, 0, 0, 8192], abs=2)
+    assert max(map(len, parts)) <= 16600
+
+
+def test_ticks_come_while_a_device_is_quiet_and_only_where_wanted(install):
+    fake = install(np.zeros((160, 1), np.float32), at_end=lambda: True)
+    with closing(microphone.chunks(microphone.choose(None), ticks=True)) as chunks:
+        assert [len(next(chunks)) for _ in range(7)][-2:] == [0, 0]
+    assert fake.closed == 1
+
+
+@pytest.mark.parametrize("wanted", ["default", "Default"])
+def test_default_is_the_system_s(install, wanted):
+    install(devices=THREE, default_input=2)
+    assert microphone.choose(wanted).index == 2
+
+
+def test_a_device_is_found_again_by_name_and_system(install):
+    install(devices=THREE, default_input=2)
+    old = microphone.Input(9, "USB Mic", "Fake", 1, 16000.0, False)
+    assert microphone.find_again(old).index == 2
+    assert microphone.find_again(microphone.Input(2, "USB Mic", "JACK", 1, 16000.0, False)).index == 2
+    with pytest.raises(KwsError, match="'webcam' is not connected"):
+        microphone.find_again(microphone.Input(2, "webcam", "Fake", 1, 16000.0, False))
+
+
+def test_a_portaudio_that_does_not_start_again_is_one_sentence(install, monkeypatch):
+    fake = install()
+
+    def fail():
+        raise PortAudioError("Host error")
+
+    monkeypatch.setattr(fake, "_initialize", fail, raising=False)
+    with pytest.raises(KwsError, match=r"does not start again .*Host error"):
+        microphone.rescan()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 import types
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_sounddevice import PortAudioError, Status, device
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from random_model import random_model
 from reference import liven, stimulus
 
@@ -231,3 +234,33 @@ def test_a_numbered_device_is_found_by_its_name_when_its_number_has_changed(benc
     assert (one.device.index, one.device.name) == (0, "USB mic")
     list(until_ctrl_c(one.sounds()))
     assert (one.device.index, one.device.name) == (2, "USB mic")
+
+
+ENGINE = lively_engine()
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(0, 1000),
+    st.lists(st.integers(0, 4000), min_size=1, max_size=40).filter(any),
+    st.booleans(),
+    st.sampled_from([None, 2, "adaptive"]),
+)
+def test_every_chunking_is_heard_alike(seed, sizes, watched, depth):
+    sound, at, chunks = stimulus(seed, 20000), 0, []
+    for size in itertools.cycle(sizes):
+        if at >= len(sound):
+            break
+        chunks.append(sound[at : at + size])
+        at += size
+    whole = Listener([sound], ENGINE, depth=depth)
+    wanted, wanted_scores, scores = list(whole), [], []
+    for _ in Listener([sound], ENGINE, depth=depth).heard(lambda stream: wanted_scores.append(stream.scores)):
+        pass
+    listener = Listener(chunks, ENGINE, depth=depth)
+    each_hop = (lambda stream: scores.append(stream.scores)) if watched else None
+    heard = list(listener.heard(each_hop))
+    assert [event for one in heard for event in one.events] == wanted
+    assert heard[-1].end == len(sound) and listener.stream.classified == whole.stream.classified
+    if watched:
+        np.testing.assert_array_equal(scores, wanted_scores)

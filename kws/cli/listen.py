@@ -139,9 +139,9 @@ def _listen_to_files(
     lines = Lines(console, errors, as_json)
     began = time.monotonic()
     samples = detections = unread = 0
+    drawing = None if plot is None else Plot(engine)  # of the only file
     for file in files:
         listener = Listener(file, engine, **asdict(settings))
-        drawing = None if plot is None else Plot(engine)
         try:
             for heard in listener.heard(None if drawing is None else drawing.each_hop):
                 samples += len(heard.pcm)
@@ -156,10 +156,6 @@ def _listen_to_files(
         except KwsError as error:
             errors.print(str(error), style="red", markup=False, soft_wrap=True)
             unread += 1
-            continue
-        if drawing is not None and plot is not None:
-            drawing.draw(plot, file.name)
-            errors.print(f"Drawn: {plot}", markup=False, soft_wrap=True)
     if not as_json:
         seconds = samples / engine.preset.sample_rate
         speed = seconds / max(time.monotonic() - began, 1e-9)
@@ -168,6 +164,9 @@ def _listen_to_files(
         if unread:
             summary += f", {_count(unread, 'file')} could not be read"
         console.print(summary, style="bold", soft_wrap=True)
+    if drawing is not None and plot is not None and not unread:
+        drawing.draw(plot, files[0].name)
+        errors.print(f"Drawn: {plot}", markup=False, soft_wrap=True)
     return unread == 0
 
 

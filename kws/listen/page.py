@@ -39,7 +39,7 @@ LOG = 200
 LEFT_BEHIND = 20
 """Lines of the log that stay on the terminal after the page has gone."""
 
-_BAR_CELLS = 24
+_BAR_CELLS = 20
 _FALL_DB_A_SECOND = 30.0
 
 
@@ -210,20 +210,17 @@ class Page:
         """A word's score, 0..1, with a mark where its threshold is."""
         name, word = self._names[index], index < self._n_words
         lit = self._lit.get(name, 0.0) > time.monotonic()
+        style = "bold green" if lit else "cyan" if word else "dim"
         filled = round(score * _BAR_CELLS)
-        mark = -1
-        if word:
-            threshold = self._stream.threshold(name)
-            mark = min(int(threshold * _BAR_CELLS), _BAR_CELLS - 1) if threshold <= 1.0 else -1
-        bar = Text(f"{name:<{longest}} ", style="bold green" if lit else "" if word else "dim")
-        style = "green" if lit else "cyan" if word else "dim"
-        for cell in range(_BAR_CELLS):
-            if cell == mark:
-                bar.append("│", style="bold")
-            else:
-                bar.append("█" if cell < filled else "·", style=style if cell < filled else "dim")
-        bar.append(f" {score:.2f}", style="" if word else "dim")
-        return bar
+        cells = Text("█" * filled + "·" * (_BAR_CELLS - filled))
+        cells.stylize(style, 0, filled)
+        cells.stylize("dim", filled)
+        threshold = self._stream.threshold(name) if word else 2.0
+        if threshold <= 1.0:
+            mark = min(int(threshold * _BAR_CELLS), _BAR_CELLS - 1)
+            cells = Text.assemble(cells[:mark], ("│", "bold"), cells[mark + 1 :])
+        ends = style if lit or not word else ""
+        return Text.assemble((f"{name:<{longest}} ", ends), cells, (f" {score:.2f}", ends))
 
 
 def _clock(seconds: float) -> str:

@@ -77,6 +77,7 @@ class Plot:
         wave.set_title(title, fontsize=10)
         scores.set_xlim(0.0, seconds)
         scores.set_xlabel("seconds")
+        figure.legend(loc="outside lower center", fontsize=8, ncols=12)
         save_figure(figure, path, OPTION)
 
     def _draw_wave(self, axes: Any, pcm: NDArray[np.int16]) -> None:
@@ -117,4 +118,3 @@ class Plot:
             axes.plot(places, [event.score for event in own], "o", markersize=4, color=line.get_color())
         axes.set_ylim(0.0, 1.0)
         axes.set_ylabel("score, threshold dotted")
-        axes.legend(loc="upper right", fontsize=7, ncols=max(1, len(self._thresholds) // 4))
