@@ -128,13 +128,13 @@ def module(depends: str) -> bytes:
 
 
 KERNEL = {
-    "boot/vmlinuz-6": b"the kernel",
+    "usr/lib/modules/6/vmlinuz": b"the kernel",
     "usr/lib/modules/6/kernel/sound/usb/snd-usb-audio.ko.xz": lzma.compress(module("snd-pcm,snd_hwdep")),
     "usr/lib/modules/6/kernel/sound/core/snd-pcm.ko.xz": lzma.compress(module("snd")),
     "usr/lib/modules/6/kernel/sound/core/snd-hwdep.ko": module("snd"),
     "usr/lib/modules/6/kernel/sound/core/snd.ko": module(""),
     "usr/share/doc/linux/copyright": b"GPL",
-    **{f"usr/lib/linux-image-6/broadcom/{name}": name.encode() for name in image.BOARDS},
+    **{f"usr/lib/modules/6/dtb/broadcom/{name}": name.encode() for name in image.BOARDS.values()},
 }
 FIRMWARE = {f"usr/lib/raspi-firmware/{name}": name.encode() for name in image.FIRMWARE_FILES}
 FIRMWARE["usr/share/doc/raspi-firmware/copyright"] = b"Broadcom"
@@ -423,10 +423,12 @@ def test_the_command_writes_after_the_name_was_typed_and_not_before(
 def pinned_parts() -> tuple[dict[str, bytes], dict[str, bytes]]:
     """Files of the kernel's and the firmware's package, which are too large to be downloaded for a test."""
     folder = Path(os.environ.get("KWS_PARTS", "~/.cache/kws/parts")).expanduser()
-    for package in (parts.KERNEL, parts.FIRMWARE):
+    for package in (*parts.KERNEL, parts.FIRMWARE):
         if not (folder / package.file).is_file():
             pytest.skip(f"{package.file} is not in {folder} (KWS_PARTS), where `kws flash --image FILE` keeps it")
-    kernel = parts.unpack(folder / parts.KERNEL.file, image.KERNEL_PREFIXES)
+    kernel: dict[str, bytes] = {}
+    for package in parts.KERNEL:
+        kernel |= parts.unpack(folder / package.file, image.KERNEL_PREFIXES)
     return kernel, parts.unpack(folder / parts.FIRMWARE.file, image.FIRMWARE_PREFIXES)
 
 
@@ -477,7 +479,7 @@ def test_a_microphone_of_the_emulated_machine_is_heard(tmp_path: Path, fresh_eng
     drivers = initramfs.modules(kernel, ["snd-hda-codec-generic", "snd-hda-intel"])
     archive = initramfs.build(build.build(model, found), build.build_init(found), drivers, "channel = 1\n")
     (tmp_path / "initrd.gz").write_bytes(archive)
-    (tmp_path / "kernel8.img").write_bytes(kernel[next(path for path in kernel if path.startswith("boot/vmlinuz-"))])
+    (tmp_path / "kernel8.img").write_bytes(kernel[next(path for path in kernel if path.endswith("/vmlinuz"))])
     pcm = np.concatenate([np.zeros(16000, np.int16), stimulus(8, 80000)])
     padded = np.concatenate([pcm, np.zeros(60 * 16000, np.int16)])  # the file must not end before the test
     np.stack([padded, padded], 1).astype("<i2").tofile(tmp_path / "mic.raw")

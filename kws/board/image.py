@@ -15,15 +15,18 @@ SIZE = 128 << 20
 """Bytes: a power of two, which QEMU's card reader wants, and less than any card has."""
 
 FIRMWARE_FILES = ("bootcode.bin", "fixup.dat", "fixup4.dat", "start.elf", "start4.elf")
-BOARDS = (
-    "bcm2837-rpi-zero-2-w.dtb",
-    "bcm2837-rpi-3-a-plus.dtb",
-    "bcm2837-rpi-3-b.dtb",
-    "bcm2837-rpi-3-b-plus.dtb",
-    "bcm2711-rpi-4-b.dtb",
-    "bcm2711-rpi-400.dtb",
-)
-"""Device trees of the boards it is for. A Pi 5's USB ports need a driver that this kernel does not have yet."""
+BOARDS = {
+    "bcm2837-rpi-zero-2-w.dtb": "bcm2837-rpi-zero-2-w.dtb",
+    "bcm2837-rpi-3-a-plus.dtb": "bcm2837-rpi-3-a-plus.dtb",
+    "bcm2837-rpi-3-b.dtb": "bcm2837-rpi-3-b.dtb",
+    "bcm2837-rpi-3-b-plus.dtb": "bcm2837-rpi-3-b-plus.dtb",
+    "bcm2711-rpi-4-b.dtb": "bcm2711-rpi-4-b.dtb",
+    "bcm2711-rpi-400.dtb": "bcm2711-rpi-400.dtb",
+    "bcm2712-rpi-5-b.dtb": "bcm2712-rpi-5-b.dtb",
+    "bcm2712-d-rpi-5-b.dtb": "bcm2712-d-rpi-5-b.dtb",
+    "bcm2712d0-rpi-5-b.dtb": "bcm2712-d-rpi-5-b.dtb",  # as Raspberry Pi's own kernels call it
+}
+"""Device trees of the boards it is for: name on the card, and in Debian's package."""
 
 CONFIG = """\
 # What the Raspberry Pi's firmware reads. The listener's own settings are in kws.txt.
@@ -33,11 +36,20 @@ upstream_kernel=1
 disable_splash=1
 kernel=kernel8.img
 initramfs initrd.gz
+
+[pi5]
+cmdline=cmdline5.txt
+
+[all]
 """
 
-COMMAND_LINE = "console=tty0 console=ttyS1,115200 quiet panic=10"
+COMMAND_LINES = {
+    "cmdline.txt": "console=tty0 console=ttyS1,115200 quiet panic=10",
+    "cmdline5.txt": "console=tty0 console=ttyAMA10,115200 quiet panic=10",
+}
+"""A Pi 5's serial console has a connector of its own, between the two for displays."""
 
-KERNEL_PREFIXES = ("boot/vmlinuz-", "usr/lib/modules/", "usr/lib/linux-image-", "usr/share/doc/")
+KERNEL_PREFIXES = ("usr/lib/modules/", "usr/share/doc/")
 FIRMWARE_PREFIXES = ("usr/lib/raspi-firmware/", "usr/share/doc/")
 
 
@@ -71,7 +83,7 @@ def build(
     Args:
         listener: the program, for AArch64 and static.
         init: the first process, likewise.
-        kernel: files of Debian's kernel package, by path.
+        kernel: files of Debian's kernel packages, by path.
         firmware: files of its firmware package.
         settings: text of kws.txt.
         extra: more files for the card, such as a recording.
@@ -80,13 +92,13 @@ def build(
         KwsError: a part lacks a file, or the card is too small for all.
     """
     files = {name: _find(firmware, f"usr/lib/raspi-firmware/{name}") for name in FIRMWARE_FILES}
-    files |= {name: _find(kernel, f"/broadcom/{name}") for name in BOARDS}
+    files |= {name: _find(kernel, f"/broadcom/{source}") for name, source in BOARDS.items()}
+    files |= {name: f"{line}\n".encode() for name, line in COMMAND_LINES.items()}
     drivers = initramfs.modules(kernel, initramfs.DRIVERS)
     files |= {
-        "kernel8.img": _find(kernel, "boot/vmlinuz-", at_start=True),
+        "kernel8.img": _find(kernel, "/vmlinuz"),
         "initrd.gz": initramfs.build(listener, init, drivers, settings),
         "config.txt": CONFIG.encode(),
-        "cmdline.txt": f"{COMMAND_LINE}\n".encode(),
         "kws.txt": settings.replace("\n", "\r\n").encode(),  # for the editors of every system
         "LICENCE-firmware.txt": _find(firmware, "usr/share/doc/raspi-firmware/copyright"),
         "LICENCE-kernel.txt": _find(kernel, "/copyright"),
@@ -96,8 +108,8 @@ def build(
     return Appliance(disk_image(files, SIZE, "KWS", serial), files)
 
 
-def _find(files: Mapping[str, bytes], part: str, at_start: bool = False) -> bytes:
+def _find(files: Mapping[str, bytes], end: str) -> bytes:
     for path, content in files.items():
-        if path.startswith(part) if at_start else path.endswith(part):
+        if path.endswith(end):
             return content
-    raise KwsError(f"The downloaded package lacks {part.lstrip('/')}; this version of kws pins one that has it.")
+    raise KwsError(f"The downloaded package lacks {end.lstrip('/')}; this version of kws pins one that has it.")

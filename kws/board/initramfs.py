@@ -14,6 +14,9 @@ DRIVERS = (
     *("nls_cp437", "nls_ascii", "vfat"),
     # USB, of Pi 3 and Zero 2 W, and of Pi 4 behind PCI Express
     *("phy-generic", "dwc2", "reset-raspberrypi", "xhci-pci-renesas", "xhci-pci"),
+    # of Pi 5: its card, and USB behind the chip RP1
+    *("pinctrl-brcmstb-bcm2712", "sdhci-brcmstb"),
+    *("irq-bcm2712-mip", "clk-rp1", "pinctrl-rp1", "rp1_pci", "xhci-plat-hcd", "dwc3"),
     "snd-usb-audio",
     "bcm2835_wdt",
 )

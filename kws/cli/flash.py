@@ -41,9 +41,9 @@ def flash(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Make the image, check the card, write nothing.")] = False,
 ) -> None:
-    """Write a card from which a Raspberry Pi Zero 2 W, 3 or 4 starts, listens, and does nothing else.
+    """Write a card from which a Raspberry Pi Zero 2 W, 3, 4 or 5 starts, listens, and does nothing else.
 
-    Everything that is on the card is lost. Kernel and firmware are Debian's: 98 MB, downloaded once.
+    Everything that is on the card is lost. Kernel and firmware are Debian's: 108 MB, downloaded once.
     With --os, the card holds Raspberry Pi OS, whose first start installs the listener as a service.
     """
     from kws.board import card
@@ -161,10 +161,12 @@ def _build(
     found = compiler.find("aarch64")
     listener, text, init = _listener(model, program), _settings(settings), build.build_init(found)
     with _progress() as show:
-        kernel = fetch(KERNEL, parts, mirror, show)
-        firmware = fetch(FIRMWARE, parts, mirror, show)
+        packages = [fetch(package, parts, mirror, show) for package in (*KERNEL, FIRMWARE)]
     with Console(stderr=True).status("Putting the card together"):
-        return put_together(listener, init, unpack(kernel, KERNEL_PREFIXES), unpack(firmware, FIRMWARE_PREFIXES), text)
+        kernel: dict[str, bytes] = {}
+        for package in packages[:-1]:
+            kernel |= unpack(package, KERNEL_PREFIXES)
+        return put_together(listener, init, kernel, unpack(packages[-1], FIRMWARE_PREFIXES), text)
 
 
 def _listener(model: str | None, program: Path | None) -> bytes:

@@ -43,21 +43,21 @@ def readable_size(size: float) -> str:
     return f"{size:.3g} GB"
 
 
-def require_space(folder: Path, needed: float, what: str) -> None:
-    """Raises KwsError unless ``folder``'s disk has ``needed`` bytes free for ``what``."""
+def require_space(folder: Path, needed: float, what: str, option: str = "--dir") -> None:
+    """Raises KwsError unless the disk of ``folder``, which ``option`` chooses, has ``needed`` bytes for ``what``."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise KwsError(
             f"{folder}: {readable_size(free)} free, but {what} needs {readable_size(needed)}; "
-            "make room or choose another --dir."
+            f"make room or choose another {option}."
         )
 
 
-def disk_error(path: Path, error: OSError) -> KwsError:
-    """The sentence for a failed write to ``path``."""
+def disk_error(path: Path, error: OSError, option: str = "--dir") -> KwsError:
+    """The sentence for a failed write to ``path``, whose folder ``option`` chooses."""
     if error.errno in _DISK_FULL:
         return KwsError(f"{path}: the disk is full; make room and run the command again to go on from there.")
-    return KwsError(f"{path}: cannot be written ({error.strerror or error}); choose another --dir.")
+    return KwsError(f"{path}: cannot be written ({error.strerror or error}); choose another {option}.")
 
 
 def sha256_of(path: Path, progress: Progress = silent) -> str:
@@ -81,6 +81,7 @@ def download(
     attempts: int = _ATTEMPTS,
     wait: float = _WAIT_SECONDS,
     timeout: float = _TIMEOUT_SECONDS,
+    option: str = "--dir",
 ) -> None:
     """Downloads ``url`` to ``path``, going on from ``path.part`` where an earlier run left one.
 
@@ -93,6 +94,7 @@ def download(
         attempts: tries in a row without a new byte before giving up.
         wait: seconds before the second try; doubled at each further one.
         timeout: seconds of silence after which a connection counts as lost.
+        option: of the command, that chooses the folder.
 
     Raises:
         KwsError: the server refuses, the connection stays lost (``.part`` is kept), the disk is too small or full
@@ -102,9 +104,9 @@ def download(
     try:
         part.touch()
     except OSError as error:
-        raise disk_error(part, error) from error
+        raise disk_error(part, error, option) from error
     best, failures = part.stat().st_size, 0
-    while reason := _receive(url, part, progress, space_factor, timeout):
+    while reason := _receive(url, part, progress, space_factor, timeout, option):
         size = part.stat().st_size
         failures = 1 if size > best else failures + 1
         best = max(best, size)
@@ -124,19 +126,20 @@ def download(
     part.replace(path)
 
 
-def _receive(url: str, part: Path, progress: Progress, space_factor: float, timeout: float) -> str:
+def _receive(url: str, part: Path, progress: Progress, space_factor: float, timeout: float, option: str) -> str:
     """One connection: appends what it brings to ``part``. Returns "" when the file is complete, else why it is not."""
     offset = part.stat().st_size
-    request = urllib.request.Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})
     try:
+        request = urllib.request.Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})
         with urllib.request.urlopen(request, timeout=timeout) as response:
             offset, total = _position(response, offset)
             if offset < 0:
                 part.write_bytes(b"")
                 return "the server answered with another part of the file"
             if total is not None:
-                require_space(part.parent, total - offset + space_factor * total, "the download with what is in it")
-            done = _copy(response, part, offset, total, progress)
+                needed = total - offset + space_factor * total
+                require_space(part.parent, needed, "the download with what is in it", option)
+            done = _copy(response, part, offset, total, progress, option)
         return "the connection closed early" if total is not None and done < total else ""
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -152,7 +155,7 @@ def _receive(url: str, part: Path, progress: Progress, space_factor: float, time
         raise KwsError(f"{url}: not a web address ({error}).") from error
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
-            raise disk_error(part, error) from error
+            raise disk_error(part, error, option) from error
         return str(error) or type(error).__name__
 
 
@@ -168,14 +171,16 @@ def _position(response: http.client.HTTPResponse, offset: int) -> tuple[int, int
     return offset, int(match[2]) if match[2] != "*" else None
 
 
-def _copy(response: http.client.HTTPResponse, part: Path, offset: int, total: int | None, progress: Progress) -> int:
+def _copy(
+    response: http.client.HTTPResponse, part: Path, offset: int, total: int | None, progress: Progress, option: str
+) -> int:
     """Appends the body to the first ``offset`` bytes of ``part``; returns the size reached."""
     try:
         file = part.open("r+b")
         file.truncate(offset)
         file.seek(offset)
     except OSError as error:
-        raise disk_error(part, error) from error
+        raise disk_error(part, error, option) from error
     with file:
         progress("downloading", offset, total)
         while chunk := response.read1(CHUNK):
