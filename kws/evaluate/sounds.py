@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,6 +98,17 @@ def hear_folder(model: FoldedModel, folder: Path, deltas: list[int] | None, prog
     paths = recordings(folder)
     if not paths:
         raise KwsError(f"{folder}: holds no recording; give a folder of recordings without any of the words.")
+    return hear_files(model, str(folder), paths, deltas, progress)
+
+
+def hear_files(
+    model: FoldedModel, name: str, paths: Sequence[Path], deltas: list[int] | None, progress: Progress | None = None
+) -> Sound:
+    """Recordings one after another, as one stream called ``name`` in which no word is said.
+
+    Raises:
+        KwsError: one that cannot be read.
+    """
     files: list[tuple[Path, float]] = []
 
     def chunks() -> Iterator[NDArray[np.int16]]:
@@ -108,7 +119,7 @@ def hear_folder(model: FoldedModel, folder: Path, deltas: list[int] | None, prog
                 samples += len(pcm)
                 yield pcm
 
-    return Sound(str(folder), record(model, _told(chunks(), progress), deltas), [], files)
+    return Sound(name, record(model, _told(chunks(), progress), deltas), [], files)
 
 
 def _stretches(path: Path) -> Iterator[NDArray[np.int16]]:
