@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,33 +48,6 @@ def write(folder: Path, names: list[str], sounds: list[np.ndarray]) -> None:
         soundfile.write(folder / name, sound, RATE, subtype="PCM_16")
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """Little of everything, and a base model of a few small layers."""
-    torch.set_num_threads(1)
-    monkeypatch.setattr(scene_data, "BATCHES", 3)
-    monkeypatch.setattr(scene_data, "VALIDATION_WINDOWS", 24)
-    monkeypatch.setattr(finetune, "BATCH", 12)
-    monkeypatch.setattr(make, "MEASURED_WINDOWS", 48)
-    monkeypatch.setattr(make, "STREAM_MINUTES", 2.0)
-
-
-@pytest.fixture
-def project(tmp_path, small) -> Project:
-    """A project whose voices have spoken already."""
-    save(replace(random_model(2, n_blocks=4, channels=64, hidden=64), name="tiny"), tmp_path / "tiny.kws")
-    own = checked(Project(tmp_path / "ours", ("rise", "fall off"), base=str(tmp_path / "tiny.kws"), epochs=2))
-    own.save()
-    rng = np.random.default_rng(0)
-    names = [f"{voice}_nohash_0.wav" for voice in VOICES]
-    kinds = {"rise": (300, 900), "fall_off": (1500, 500), spoken.NEAR: (300, 500), spoken.SPEECH: (2000, 2500)}
-    for folder, (low, high) in kinds.items():
-        write(own.spoken / folder, names, [glide(low, high, rng) for _ in names])
-    hiss = to_int16(0.01 * rng.standard_normal(20 * RATE))
-    write(own.spoken / "_background_noise_", ["hiss.wav"], [hiss])
-    return own
-
-
 class Quiet(make.MakeWatcher):
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -99,9 +73,63 @@ def made(project: Project, watcher: Quiet | None = None) -> make.Made:
     return make.make(project, watcher or Quiet(), plain)
 
 
-def test_a_project_becomes_a_model_a_header_and_a_report(project):
+@pytest.fixture(scope="module")
+def small():
+    """Little of everything."""
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scene_data, "BATCHES", 3)
+        patch.setattr(scene_data, "VALIDATION_WINDOWS", 24)
+        patch.setattr(finetune, "BATCH", 12)
+        patch.setattr(make, "MEASURED_WINDOWS", 48)
+        patch.setattr(make, "STREAM_MINUTES", 1.0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory, small) -> Project:
+    """A project whose voices have spoken, on a base model of a few small layers."""
+    root = tmp_path_factory.mktemp("projects")
+    save(replace(random_model(2, n_blocks=4, channels=64, hidden=64), name="tiny"), root / "tiny.kws")
+    own = checked(Project(root / "ours", ("rise", "fall off"), base=str(root / "tiny.kws"), epochs=2))
+    own.save()
+    rng = np.random.default_rng(0)
+    names = [f"{voice}_nohash_0.wav" for voice in VOICES]
+    kinds = {"rise": (300, 900), "fall_off": (1500, 500), spoken.NEAR: (300, 500), spoken.SPEECH: (2000, 2500)}
+    for folder, (low, high) in kinds.items():
+        write(own.spoken / folder, names, [glide(low, high, rng) for _ in names])
+    hiss = to_int16(0.01 * rng.standard_normal(20 * RATE))
+    write(own.spoken / "_background_noise_", ["hiss.wav"], [hiss])
+    return own
+
+
+@pytest.fixture(scope="module")
+def finished(untouched, tmp_path_factory) -> tuple[Project, make.Made, Quiet]:
+    """The same with its model made; for reading only."""
+    own = copied(untouched, tmp_path_factory.mktemp("finished"))
     watcher = Quiet()
-    result = made(project, watcher)
+    return own, made(own, watcher), watcher
+
+
+@pytest.fixture
+def project(untouched, tmp_path) -> Project:
+    """A copy without a model, to work on."""
+    return copied(untouched, tmp_path)
+
+
+@pytest.fixture
+def done(finished, tmp_path) -> Project:
+    """A copy with its model, to work on."""
+    return copied(finished[0], tmp_path)
+
+
+def copied(own: Project, folder: Path) -> Project:
+    shutil.copytree(own.folder, folder / own.name)
+    return projects.load(folder / own.name)
+
+
+def test_a_project_becomes_a_model_a_header_and_a_report(finished):
+    project, result, watcher = finished
     model = load(project.model)
     assert model.class_names == ["rise", "fall_off", "_unknown_", "_silence_"] and model.name == "ours"
     assert np.array_equal(model.word_threshold, result.model.word_threshold)
@@ -114,33 +142,18 @@ def test_a_project_becomes_a_model_a_header_and_a_report(project):
     assert watcher.epochs == 2 and not watcher.warnings
 
 
-def test_a_second_call_trains_nothing_and_gives_the_same_model(project):
-    made(project)
-    before = project.model.read_bytes()
-    watcher = Quiet()
-    made(project, watcher)
-    assert watcher.epochs == 0 and project.model.read_bytes() == before
-
-
-def test_an_interrupted_training_goes_on_and_ends_the_same(project, tmp_path):
-    made(project)
-    whole = project.model.read_bytes()
-    for path in project.run.iterdir():
-        if path.is_file():
-            path.unlink()
+def test_an_interrupted_training_goes_on_and_ends_the_same(project, finished):
     with pytest.raises(KeyboardInterrupt):
         made(project, Interrupted())
     watcher = Quiet()
     made(project, watcher)
-    assert watcher.epochs == 1 and project.model.read_bytes() == whole
+    assert watcher.epochs == 1 and project.model.read_bytes() == finished[0].model.read_bytes()
 
 
-def test_new_takes_train_anew_and_say_so(project):
-    made(project)
-    rng = np.random.default_rng(1)
-    write(project.own_recordings / "rise", ["ada_nohash_0.wav"], [glide(310, 880, rng)])
+def test_new_takes_train_anew_and_say_so(done):
+    write(done.own_recordings / "rise", ["ada_nohash_0.wav"], [glide(310, 880, np.random.default_rng(1))])
     watcher = Quiet()
-    result = made(project, watcher)
+    result = made(done, watcher)
     assert watcher.epochs == 2 and any("training anew" in text for text in watcher.warnings)
     assert result.recall["rise"].takes.count == 1
 
@@ -212,12 +225,22 @@ def test_a_damaged_project_file_is_one_sentence(tmp_path):
         projects.load(tmp_path)
 
 
-def test_the_command_makes_a_project_and_keeps_its_settings(project):
-    arguments = ["new", str(project.folder), "--epochs", "1"]
-    result = CliRunner(env={"COLUMNS": "160"}).invoke(application(), arguments)
+def test_the_command_trains_nothing_where_nothing_changed_and_keeps_its_settings(done):
+    weights = done.run / "student.pt"
+    before = load(done.model)
+    result = CliRunner(env={"COLUMNS": "160"}).invoke(
+        application(), ["new", str(done.folder), "--target-false-accepts", "20"]
+    )
     assert result.exit_code == 0, result.output
-    assert "rise" in result.output and f"{project.model} written" in result.output
-    assert projects.load(project.folder).epochs == 1
+    assert "anew" not in result.output and "binary" not in result.output
+    assert "rise" in result.output and f"{done.model} written" in result.output
+    assert projects.load(done.folder).target == 20.0
+    after = load(done.model)
+    assert weights.is_file() and after.checkpoint_sha256 == before.checkpoint_sha256
+    # The same network, with thresholds for more false accepts.
+    assert np.array_equal(after.class_weight, before.class_weight)
+    assert np.all(after.word_threshold <= before.word_threshold)
+    assert np.any(after.word_threshold < before.word_threshold)
 
 
 def test_the_command_without_words_or_project_says_what_to_do(tmp_path):

@@ -20,13 +20,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from kws.data.audio import SAMPLE_RATE, read_audio
-from kws.data.labels import Label, read_labels
+from kws.data.labels import read_labels
 from kws.data.tasks import recordings
 from kws.engine import Engine, Event
 from kws.errors import KwsError
 from kws.evaluate.matching import match
+from kws.evaluate.sounds import GAP, stretches
 from kws.files import write_atomically
-from kws.listen.stream import CHUNK, TAIL_SECONDS
 from kws.model import load as load_model
 from kws.own_words.project import FALSE, Project
 
@@ -106,25 +106,32 @@ def mine(
     if not project.model.is_file():
         raise KwsError(f"{project.model}: no model yet; make it with kws new {project.folder}.")
     engine = Engine(load_model(project.model))
-    pcm = read_audio(recording)
     beside = recording.with_suffix(".txt")
     track = labels or (beside if beside.is_file() else None)
     spoken = [label for label in read_labels(track) if label.word in project.classes] if track else []
-    events = _events(engine, pcm, sensitivity, recording, progress)
-    result = Findings(recording, len(pcm) / SAMPLE_RATE, track is not None, len(events))
-    identity = hashlib.sha256(pcm.tobytes()).hexdigest()[:8]
+    events, samples, identity = _listen(engine, recording, sensitivity, progress)
+    result = Findings(recording, samples / SAMPLE_RATE, track is not None, len(events))
+
+    def keep(folder: str, start: float, end: float) -> None:
+        first, last = max(0, round(start * SAMPLE_RATE)), min(samples, round(end * SAMPLE_RATE))
+        if first < last:
+            path = project.mined / folder / f"{identity}_nohash_{first}.wav"
+            if path.exists():
+                result.known += 1
+            else:
+                _write(path, read_audio(recording, first, last - first))
+                result.added.append(path)
 
     matching = match(events, spoken)
     window = engine.window_samples / SAMPLE_RATE + BEFORE_SECONDS
     for event in matching.false_accepts:
-        _keep(project.mined / FALSE, identity, pcm, event.time - window, event.time, result)
+        keep(FALSE, event.time - window, event.time)
     for label, hit in zip(spoken, matching.hits, strict=True):
         if hit is None:
-            start, end = _around(label)
-            _keep(project.mined / label.word, identity, pcm, start, end, result)
+            keep(label.word, label.start / SAMPLE_RATE - MARGIN_SECONDS, label.end / SAMPLE_RATE + MARGIN_SECONDS)
     if track is None and not events and is_capture(recording, project) and result.seconds <= LONGEST_CAPTURE_SECONDS:
         # An earlier model, or other settings, fired here: that is why the file exists.
-        _keep(project.mined / FALSE, identity, pcm, 0.0, result.seconds, result)
+        keep(FALSE, 0.0, result.seconds)
     return result
 
 
@@ -134,36 +141,26 @@ def is_capture(path: Path, project: Project) -> bool:
     return found is not None and any(path.stem.endswith(f"_{name}_{found['score']}") for name in project.classes)
 
 
-def _events(
-    engine: Engine, pcm: NDArray[np.int16], sensitivity: float | None, recording: Path, progress: Progress | None
-) -> list[Event]:
+def _listen(
+    engine: Engine, recording: Path, sensitivity: float | None, progress: Progress | None
+) -> tuple[list[Event], int, str]:
+    """Detections in a recording, read piece by piece; its samples at 16 kHz; and a name made of its content."""
     stream = engine.stream()
     if sensitivity is not None:
         stream.set_sensitivity(sensitivity)
     events: list[Event] = []
-    sound = np.concatenate([pcm, np.zeros(round(TAIL_SECONDS * SAMPLE_RATE), np.int16)])
-    step = 100 * CHUNK
-    for start in range(0, len(sound), step):
-        events += stream.feed(sound[start : start + step])
+    digest, samples = hashlib.sha256(), 0
+    for pcm in stretches(recording):
+        events += stream.feed(pcm)
+        digest.update(pcm.tobytes())
+        samples += len(pcm)
         if progress:
-            progress(recording, min(start + step, len(pcm)) / SAMPLE_RATE)
-    return events
+            progress(recording, samples / SAMPLE_RATE)
+    return events, samples - GAP, digest.hexdigest()[:8]
 
 
-def _around(label: Label) -> tuple[float, float]:
-    return label.start / SAMPLE_RATE - MARGIN_SECONDS, label.end / SAMPLE_RATE + MARGIN_SECONDS
-
-
-def _keep(folder: Path, identity: str, pcm: NDArray[np.int16], start: float, end: float, result: Findings) -> None:
-    first, last = max(0, round(start * SAMPLE_RATE)), min(len(pcm), round(end * SAMPLE_RATE))
-    if last <= first:
-        return
-    path = folder / f"{identity}_nohash_{first}.wav"
-    if path.exists():
-        result.known += 1
-        return
-    folder.mkdir(parents=True, exist_ok=True)
+def _write(path: Path, pcm: NDArray[np.int16]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    soundfile.write(buffer, pcm[first:last], SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    soundfile.write(buffer, pcm, SAMPLE_RATE, format="WAV", subtype="PCM_16")
     write_atomically(path, buffer.getvalue())
-    result.added.append(path)
