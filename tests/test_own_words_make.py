@@ -229,18 +229,18 @@ def test_the_command_trains_nothing_where_nothing_changed_and_keeps_its_settings
     weights = done.run / "student.pt"
     before = load(done.model)
     result = CliRunner(env={"COLUMNS": "160"}).invoke(
-        application(), ["new", str(done.folder), "--target-false-accepts", "20"]
+        application(), ["new", str(done.folder), "--target-false-accepts", "3000"]
     )
     assert result.exit_code == 0, result.output
     assert "anew" not in result.output and "binary" not in result.output
     assert "rise" in result.output and f"{done.model} written" in result.output
-    assert projects.load(done.folder).target == 20.0
+    assert projects.load(done.folder).target == 3000.0
     after = load(done.model)
     assert weights.is_file() and after.checkpoint_sha256 == before.checkpoint_sha256
-    # The same network, with thresholds for more false accepts.
+    # The same network, calibrated anew.
     assert np.array_equal(after.class_weight, before.class_weight)
-    assert np.all(after.word_threshold <= before.word_threshold)
-    assert np.any(after.word_threshold < before.word_threshold)
+    targets = [model.provenance["calibration"]["target_per_hour"] for model in (before, after)]
+    assert targets == [0.5, 3000.0]
 
 
 def test_the_command_without_words_or_project_says_what_to_do(tmp_path):
