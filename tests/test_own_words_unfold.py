@@ -7,6 +7,7 @@ import pytest
 import torch
 from random_model import random_model
 
+from kws.engine import Engine
 from kws.errors import KwsError
 from kws.features import PRESETS, Preset
 from kws.model import FoldedModel, load
@@ -124,6 +125,25 @@ def test_a_longer_window_keeps_all_but_the_classifier(model):
         first = short.front(features)
         second = long.front(torch.cat([features, features], 2))
     assert torch.allclose(first[:, :6], second[:, :6], atol=1e-5)
+
+
+def test_a_longer_window_runs_in_the_engine():
+    model = random_model(3, n_blocks=4, channels=64, hidden=128)
+    network = unfold(model, "bifsmn_64", 3)
+    with torch.no_grad():
+        network.classifier.weight.normal_(generator=torch.Generator().manual_seed(1))
+    long = fold(
+        {key: value.numpy() for key, value in network.engine_state().items()},
+        name="long",
+        preset=PRESETS["bifsmn_64"],
+        class_names=["a phrase", "_unknown_", "_silence_"],
+        n_words=1,
+        deltas=tuple(model.deltas),
+    )
+    engine, features = Engine(long), torch.cat([sounds(6), sounds(6).flip(0)], 2)
+    for delta in model.deltas:
+        wanted, _ = folded_network(long, features, delta)
+        assert np.array_equal(np.stack([engine.network(one.numpy(), delta) for one in features]), wanted.numpy())
 
 
 def test_other_features_are_refused():
