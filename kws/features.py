@@ -60,7 +60,15 @@ class Preset:
         return float(np.float32(self.scale * INPUT_STEPS))
 
 
-PRESETS = {preset.name: preset for preset in (Preset("bifsmn"),)}
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("bifsmn"),
+        # For phrases that do not fit 1.12 s: windows of 1.63 and 2.14 s, all else the same.
+        Preset("bifsmn_48", frames=48),
+        Preset("bifsmn_64", frames=64),
+    )
+}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from kws.errors import KwsError
 
 COMMANDS = (
     "data",
+    "record",
+    "new",
+    "mine",
     "train",
     "eval",
     "calibrate",

@@ -29,6 +29,8 @@ from pathlib import Path
 _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
 _UTF8 = 1
+_PHONEMES = 0x100
+_SEPARATOR = "_"
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _LONGEST_PATH = 140
 """The library silently cuts the path of its data at 160 characters, with a file name still to follow."""
@@ -42,7 +44,7 @@ class Utterance:
     """One thing to say.
 
     Attributes:
-        text: words.
+        text: words; or, between ``[[`` and ``]]``, phonemes as ``phonemes`` names them.
         voice: "language" or "language+variant", such as "en-us+f3".
         rate: words a minute, 80 to 450.
         pitch: 0 to 99; 50 is the voice's own.
@@ -59,6 +61,14 @@ class Utterance:
 def variants() -> list[str]:
     """Names of the voice variants that the installed eSpeak NG has. Raises KwsError as `speak` does."""
     return json.loads(_call({"command": "variants"}))
+
+
+def phonemes(texts: Sequence[str], language: str) -> list[list[list[str]]]:
+    """What eSpeak NG would say: the phonemes of each word of each text, by its own names, stress marks before vowels.
+
+    Raises KwsError as `speak` does.
+    """
+    return json.loads(_call({"command": "phonemes", "texts": list(texts), "language": language}))
 
 
 def speak(utterances: Sequence[Utterance]) -> tuple[int, list[array.array[int]]]:
@@ -104,6 +114,8 @@ def main() -> None:
         library = _Library(Path(folder))
         if request["command"] == "variants":
             answer_to.write(json.dumps(library.variants()).encode())
+        elif request["command"] == "phonemes":
+            answer_to.write(json.dumps(library.phonemes(request["texts"], request["language"])).encode())
         else:
             spoken = [library.say(Utterance(**fields)) for fields in request["utterances"]]
             answer_to.write(
@@ -145,16 +157,34 @@ class _Library:
         folder = Path(os.fsdecode(path.value or b"")) / "voices" / "!v"
         return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
 
-    def say(self, utterance: Utterance) -> bytes:
-        if self._library.espeak_SetVoiceByName(utterance.voice.encode()):
-            language = utterance.voice.partition("+")[0]
+    def phonemes(self, texts: Sequence[str], language: str) -> list[list[list[str]]]:
+        self._choose(language)
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        found = []
+        for text in texts:
+            buffer = ctypes.create_string_buffer(text.encode())
+            left = ctypes.c_void_p(ctypes.addressof(buffer))
+            words: list[str] = []
+            while left.value:  # a clause at a time
+                said = self._library.espeak_TextToPhonemes(ctypes.byref(left), _UTF8, ord(_SEPARATOR) << 8)
+                words += (said or b"").decode().split()
+            found.append([[name for name in word.split(_SEPARATOR) if name.strip("|'")] for word in words])
+        return found
+
+    def _choose(self, voice: str) -> None:
+        if self._library.espeak_SetVoiceByName(voice.encode()):
+            language = voice.partition("+")[0]
             sys.exit(f"eSpeak NG does not speak '{language}'; choose a language such as en, de, fr or es.")
+
+    def say(self, utterance: Utterance) -> bytes:
+        self._choose(utterance.voice)
         for parameter, value in ((_RATE, utterance.rate), (_PITCH, utterance.pitch), (_RANGE, utterance.range)):
             self._library.espeak_SetParameter(parameter, value, 0)
         self._samples = array.array("h")
         text = utterance.text.encode()
+        flags = _UTF8 | (_PHONEMES if utterance.text.startswith("[[") else 0)
         status = self._library.espeak_Synth(
-            text, ctypes.c_size_t(len(text) + 1), 0, 1, 0, ctypes.c_uint(_UTF8), None, None
+            text, ctypes.c_size_t(len(text) + 1), 0, 1, 0, ctypes.c_uint(flags), None, None
         )
         if status:
             sys.exit(f"eSpeak NG cannot say '{utterance.text}' (status {status}); spell it another way.")

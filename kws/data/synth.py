@@ -41,7 +41,7 @@ steph steph2 steph3 travis victor zac
 VOICES = tuple(_VOICES.split())
 
 # Other languages are spoken as they are named; English has these.
-_ACCENTS = {"en": ("en-us", "en", "en-us-nyc", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029")}
+ACCENTS = {"en": ("en-us", "en", "en-us-nyc", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029")}
 _RATES, _PITCHES, _RANGES = (110, 210), (25, 75), (30, 75)
 
 # Peaks and room noise of the finished clips, relative to full scale.
@@ -149,7 +149,7 @@ def synthesise(
             raise
     if noises:
         clips = {f"{kind}.wav": noise(kind, NOISE_SECONDS, seed) for kind in KINDS}
-        _write_folder(out / BACKGROUND, clips.items())
+        write_folder(out / BACKGROUND, clips.items())
     return [out / name for name in names + [BACKGROUND] * noises]
 
 
@@ -158,7 +158,7 @@ def _write_word(
 ) -> None:
     text = name.replace("_", " ")
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    accents = _ACCENTS.get(language, (language,))
+    accents = ACCENTS.get(language, (language,))
     utterances = [
         espeak.Utterance(
             text,
@@ -182,7 +182,7 @@ def _write_word(
             tell(name)
         return made
 
-    _write_folder(out / name, clips())
+    write_folder(out / name, clips())
 
 
 def finish(samples: NDArray[np.int16], rate: int, rng: np.random.Generator) -> NDArray[np.int16]:
@@ -206,7 +206,7 @@ def trim(wave: NDArray[np.float64]) -> NDArray[np.float64]:
     return padded[loud[0] * _TRIM_FRAME : (loud[-1] + 1) * _TRIM_FRAME] if len(loud) else wave
 
 
-def _write_folder(folder: Path, clips: Iterable[tuple[str, NDArray[np.int16]]]) -> None:
+def write_folder(folder: Path, clips: Iterable[tuple[str, NDArray[np.int16]]]) -> None:
     """Writes (file name, int16 samples) pairs to a hidden folder that then takes the place of ``folder``."""
     staging = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(staging, ignore_errors=True)

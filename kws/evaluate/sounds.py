@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,8 @@ Progress = Callable[[float], None]
 """Called with the seconds of sound heard so far."""
 
 _STRETCH = 60 * SAMPLE_RATE
-_GAP = SAMPLE_RATE  # silence after each recording, in which its last word is heard out
+GAP = SAMPLE_RATE
+"""Samples of silence after each recording, in which its last word is heard out."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def hear_recording(
         KwsError: either cannot be read.
     """
     known = read_labels(labels) if labels else []
-    return Sound(str(path), record(model, _told(_stretches(path), progress), deltas), known)
+    return Sound(str(path), record(model, _told(stretches(path), progress), deltas), known)
 
 
 def hear_folder(model: FoldedModel, folder: Path, deltas: list[int] | None, progress: Progress | None = None) -> Sound:
@@ -98,21 +99,36 @@ def hear_folder(model: FoldedModel, folder: Path, deltas: list[int] | None, prog
     paths = recordings(folder)
     if not paths:
         raise KwsError(f"{folder}: holds no recording; give a folder of recordings without any of the words.")
+    return hear_files(model, str(folder), paths, deltas, progress)
+
+
+def hear_files(
+    model: FoldedModel, name: str, paths: Sequence[Path], deltas: list[int] | None, progress: Progress | None = None
+) -> Sound:
+    """Recordings one after another, as one stream called ``name`` in which no word is said.
+
+    Raises:
+        KwsError: one that cannot be read.
+    """
     files: list[tuple[Path, float]] = []
 
     def chunks() -> Iterator[NDArray[np.int16]]:
         samples = 0
         for path in paths:
             files.append((path, samples / SAMPLE_RATE))
-            for pcm in _stretches(path):
+            for pcm in stretches(path):
                 samples += len(pcm)
                 yield pcm
 
-    return Sound(str(folder), record(model, _told(chunks(), progress), deltas), [], files)
+    return Sound(name, record(model, _told(chunks(), progress), deltas), [], files)
 
 
-def _stretches(path: Path) -> Iterator[NDArray[np.int16]]:
-    """A recording in pieces, then a second of silence; only a 16 kHz one of any length fits into memory."""
+def stretches(path: Path) -> Iterator[NDArray[np.int16]]:
+    """A recording in pieces, int16 [n] at 16 kHz, then a second of silence; only a 16 kHz one may be of any length.
+
+    Raises:
+        KwsError: it cannot be read.
+    """
     try:
         with soundfile.SoundFile(path) as file:
             long = file.samplerate == SAMPLE_RATE and file.frames > _STRETCH
@@ -122,7 +138,7 @@ def _stretches(path: Path) -> Iterator[NDArray[np.int16]]:
         raise KwsError(f"{path}: not a readable recording ({error}); remove it or record it again.") from error
     if not long:
         yield read_audio(path)
-    yield np.zeros(_GAP, np.int16)
+    yield np.zeros(GAP, np.int16)
 
 
 def _copied(chunks: Iterator[NDArray[np.int16]], file: soundfile.SoundFile) -> Iterator[NDArray[np.int16]]:

@@ -1,0 +1,152 @@
+"""Which recordings of a project teach what: takes of the words, near words, other speech, backgrounds.
+
+People's takes are few, so the split by speaker that corpora have would put all of them on one side. Here a speaker with
+``HOLD_OUT_FROM`` takes of a word and more has every ``HOLD_OUT_EVERY``-th held out, which training never sees and the
+report counts; with fewer, all are trained on. Everything else is split by speaker, or by file where that is unknown.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kws.data.splits import hash_split, speaker_of
+from kws.data.tasks import BACKGROUND, SILENCE, Clip, Corpus, recordings, scan
+from kws.errors import KwsError
+from kws.own_words.project import FALSE, Project
+from kws.own_words.spoken import NEAR, SPEECH
+
+HOLD_OUT_FROM, HOLD_OUT_EVERY = 12, 5
+OTHER_CLIPS = {"training": 8000, "validation": 3000}
+"""Most clips of other words, so that memory and reading time stay small whatever the corpus."""
+
+OTHERS = "others"
+"""The one word under which a calibration stream knows all other speech."""
+
+
+@dataclass
+class Material:
+    """Recordings by what they teach; every clip has its split.
+
+    Attributes:
+        takes: by class name, people's takes in the project: few, and drawn often.
+        voices: by class name, the word in other voices, synthesised or from a corpus.
+        near: what sounds almost like a word.
+        speech: other words and sentences.
+        running: long recordings of speech without the words.
+        false: what an earlier model took for a word.
+        backgrounds: long recordings of noise and of rooms.
+    """
+
+    takes: dict[str, list[Clip]]
+    voices: dict[str, list[Clip]]
+    near: list[Clip]
+    speech: list[Clip]
+    running: list[Clip]
+    false: list[Clip]
+    backgrounds: list[Path] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Clips by kind, for people."""
+        takes = {f"takes of {name}": len(clips) for name, clips in self.takes.items() if clips}
+        kinds = ("near", "speech", "running", "false")
+        voices = {f"voices of {name}": len(clips) for name, clips in self.voices.items()}
+        return takes | voices | {kind: len(getattr(self, kind)) for kind in kinds}
+
+    def stream_corpus(self, root: Path) -> Corpus:
+        """What a measuring stream is mixed of: the words in all voices, and speech; near words are not, since nobody
+        says one every few seconds, and a threshold for such a stream would miss the words themselves.
+        """
+        words = {name: self.voices[name] + self.takes[name] for name in self.voices}
+        return Corpus(root, {**words, OTHERS: self.speech}, self.backgrounds)
+
+
+def gather(project: Project) -> Material:
+    """Lists the project's recordings without opening them.
+
+    Raises:
+        KwsError: a folder of recordings that holds no word of the project, or cannot be scanned.
+    """
+    classes = project.classes
+    found = Material({name: [] for name in classes}, {name: [] for name in classes}, [], [], [], [])
+    for folder in _people(project):
+        _add_people(found, folder, classes)
+    for name in classes:
+        found.takes[name] = _held_out(found.takes[name])
+        found.voices[name] += _clips(project.spoken / name, name)
+    found.near += _clips(project.spoken / NEAR, NEAR)
+    found.speech += _clips(project.spoken / SPEECH, SPEECH)
+    found.false += [Clip(clip.path, FALSE, "training") for clip in _clips(project.mined / FALSE, FALSE)]
+    found.backgrounds += _recordings(project.spoken / BACKGROUND)
+    if project.data is not None:
+        _add_corpus(found, project.data, project.seed)
+    if project.negatives is not None:
+        found.running += _halves(project.negatives)
+    return found
+
+
+def _people(project: Project) -> list[Path]:
+    own = [folder for folder in (project.own_recordings, project.mined) if folder.is_dir()]
+    return [*own, *project.recordings]
+
+
+def _add_people(found: Material, folder: Path, classes: tuple[str, ...]) -> None:
+    """Takes of the words in ``folder``, its other words as speech, and the sound of its room."""
+    words = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    for path in words:
+        if path.name == BACKGROUND:
+            found.backgrounds += recordings(path)
+        elif path.name in classes:
+            found.takes[path.name] += [Clip(file, path.name, "training") for file in recordings(path)]
+        elif path.name not in (SILENCE, FALSE):
+            found.speech += _clips(path, path.name)
+
+
+def _held_out(takes: list[Clip]) -> list[Clip]:
+    by_speaker: dict[str, list[Clip]] = defaultdict(list)
+    for clip in takes:
+        by_speaker[speaker_of(clip.path.name) or ""].append(clip)
+    result = []
+    for theirs in by_speaker.values():
+        for index, clip in enumerate(theirs, 1):
+            out = len(theirs) >= HOLD_OUT_FROM and index % HOLD_OUT_EVERY == 0
+            result.append(Clip(clip.path, clip.word, "validation" if out else "training"))
+    return result
+
+
+def _add_corpus(found: Material, data: Path, seed: int) -> None:
+    corpus = scan(data)
+    others: dict[str, list[Clip]] = defaultdict(list)
+    for name, clips in corpus.clips.items():
+        if name in found.voices:
+            found.voices[name] += clips
+        elif name != SILENCE:
+            for clip in clips:
+                others[clip.split].append(clip)
+    for split, most in OTHER_CLIPS.items():
+        clips = others[split]
+        found.speech += random.Random(f"{seed} {split}").sample(clips, min(most, len(clips)))
+    found.backgrounds += corpus.backgrounds
+
+
+def _clips(folder: Path, name: str) -> list[Clip]:
+    """The recordings in ``folder``, split by speaker; test voices train too: nothing here is tested on them."""
+    clips = []
+    for file in _recordings(folder):
+        split = hash_split(file.name)
+        clips.append(Clip(file, name, "training" if split == "testing" else split))
+    return clips
+
+
+def _halves(folder: Path) -> list[Clip]:
+    """Every second recording of ``folder`` is for validation."""
+    files = recordings(folder)
+    if not files:
+        raise KwsError(f"{folder}: holds no recording; give a folder of recordings without any of the words.")
+    return [Clip(file, OTHERS, ("training", "validation")[index % 2]) for index, file in enumerate(files)]
+
+
+def _recordings(folder: Path) -> list[Path]:
+    return recordings(folder) if folder.is_dir() else []

@@ -1,0 +1,166 @@
+"""Mining: what a project's model gets wrong in long recordings becomes what it learns from next.
+
+The model listens through the C engine. Where a label track says what is spoken, its false accepts and its misses are
+found by the rule of every other figure; where there is none, the recording holds none of the words, and every detection
+is false. Each finding is cut out and written under a name made of the recording's content and the place in it: mining
+the same recording twice adds nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from kws.data.audio import SAMPLE_RATE, read_audio
+from kws.data.labels import read_labels
+from kws.data.tasks import recordings
+from kws.engine import Engine, Event
+from kws.errors import KwsError
+from kws.evaluate.matching import match
+from kws.evaluate.sounds import GAP, stretches
+from kws.files import write_atomically
+from kws.model import load as load_model
+from kws.own_words.project import FALSE, Project
+
+MARGIN_SECONDS = 0.2
+"""Around a missed word."""
+
+BEFORE_SECONDS = 0.4
+"""Kept before the window that made a false accept: the smoothing looks that far back."""
+
+LONGEST_CAPTURE_SECONDS = 15.0
+_CAPTURED = re.compile(r".+_(?P<score>[01]\.\d+)")
+
+Progress = Callable[[Path, float], None]
+"""Called with a recording and the seconds of it heard so far."""
+
+
+@dataclass
+class Findings:
+    """What mining one recording came to.
+
+    Attributes:
+        recording: its path.
+        seconds: its length.
+        labelled: whether a label track said what is in it.
+        events: detections.
+        added: files written now.
+        known: findings that an earlier call had written.
+    """
+
+    recording: Path
+    seconds: float
+    labelled: bool
+    events: int
+    added: list[Path] = field(default_factory=list)
+    known: int = 0
+
+
+def long_recordings(paths: Sequence[Path]) -> list[Path]:
+    """``paths`` with each folder replaced by the recordings directly in it.
+
+    Raises:
+        KwsError: a path that is not there, or a folder without a recording.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = recordings(path)
+            if not inside:
+                raise KwsError(f"{path}: holds no recording; give recordings, or a folder of them.")
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise KwsError(f"{path}: no such recording; give one, or a folder of them.")
+    return found
+
+
+def mine(
+    project: Project,
+    recording: Path,
+    labels: Path | None = None,
+    sensitivity: float | None = None,
+    progress: Progress | None = None,
+) -> Findings:
+    """Adds the model's mistakes in ``recording`` to ``project.mined``.
+
+    Args:
+        project: whose model exists.
+        recording: of any length and rate.
+        labels: its label track; None takes the ``.txt`` of the same name beside it, where there is one.
+        sensitivity: 0..1, above 1/2 to find near mistakes too; the model's own thresholds if None.
+        progress: told what has been heard.
+
+    Raises:
+        KwsError: no model yet, or a recording or track that cannot be read.
+    """
+    if not project.model.is_file():
+        raise KwsError(f"{project.model}: no model yet; make it with kws new {project.folder}.")
+    engine = Engine(load_model(project.model))
+    beside = recording.with_suffix(".txt")
+    track = labels or (beside if beside.is_file() else None)
+    spoken = [label for label in read_labels(track) if label.word in project.classes] if track else []
+    events, samples, identity = _listen(engine, recording, sensitivity, progress)
+    result = Findings(recording, samples / SAMPLE_RATE, track is not None, len(events))
+
+    def keep(folder: str, start: float, end: float) -> None:
+        first, last = max(0, round(start * SAMPLE_RATE)), min(samples, round(end * SAMPLE_RATE))
+        if first < last:
+            path = project.mined / folder / f"{identity}_nohash_{first}.wav"
+            if path.exists():
+                result.known += 1
+            else:
+                _write(path, read_audio(recording, first, last - first))
+                result.added.append(path)
+
+    matching = match(events, spoken)
+    window = engine.window_samples / SAMPLE_RATE + BEFORE_SECONDS
+    for event in matching.false_accepts:
+        keep(FALSE, event.time - window, event.time)
+    for label, hit in zip(spoken, matching.hits, strict=True):
+        if hit is None:
+            keep(label.word, label.start / SAMPLE_RATE - MARGIN_SECONDS, label.end / SAMPLE_RATE + MARGIN_SECONDS)
+    if track is None and not events and is_capture(recording, project) and result.seconds <= LONGEST_CAPTURE_SECONDS:
+        # An earlier model, or other settings, fired here: that is why the file exists.
+        keep(FALSE, 0.0, result.seconds)
+    return result
+
+
+def is_capture(path: Path, project: Project) -> bool:
+    """Whether ``kws listen --capture`` wrote it for a word of the project: ``<time>_<word>_<score>.wav``."""
+    found = _CAPTURED.fullmatch(path.stem)
+    return found is not None and any(path.stem.endswith(f"_{name}_{found['score']}") for name in project.classes)
+
+
+def _listen(
+    engine: Engine, recording: Path, sensitivity: float | None, progress: Progress | None
+) -> tuple[list[Event], int, str]:
+    """Detections in a recording, read piece by piece; its samples at 16 kHz; and a name made of its content."""
+    stream = engine.stream()
+    if sensitivity is not None:
+        stream.set_sensitivity(sensitivity)
+    events: list[Event] = []
+    digest, samples = hashlib.sha256(), 0
+    for pcm in stretches(recording):
+        events += stream.feed(pcm)
+        digest.update(pcm.tobytes())
+        samples += len(pcm)
+        if progress:
+            progress(recording, samples / SAMPLE_RATE)
+    return events, samples - GAP, digest.hexdigest()[:8]
+
+
+def _write(path: Path, pcm: NDArray[np.int16]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, pcm, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    write_atomically(path, buffer.getvalue())

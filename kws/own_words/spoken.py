@@ -1,0 +1,160 @@
+"""What a project's voices say: the words, what is near them, and running speech of common words.
+
+Written as ``kws data synth`` writes, a speaker a voice of eSpeak NG, so that the split by speaker keeps voices apart.
+Each clip draws its accent, rate, pitch, intonation, and the size of the speaker's head: played at up to a ninth more or
+fewer samples a second, every formant moves with it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.data import espeak
+from kws.data.noise import KINDS, noise
+from kws.data.synth import (
+    ACCENTS,
+    NOISE_SECONDS,
+    VOICES,
+    Progress,
+    finish,
+    folder_name,
+    speaker_id,
+    voices_in_turn,
+    write_folder,
+)
+from kws.data.tasks import BACKGROUND, recordings
+from kws.errors import KwsError
+from kws.files import write_atomically
+from kws.own_words.common import COMMON_WORDS
+from kws.own_words.near import near_phrases
+from kws.own_words.project import Project
+
+NEAR, SPEECH = "_near_", "_speech_"
+ABOUT = "about.json"
+"""What the folder was spoken for."""
+
+CLIPS_A_WORD = 600
+CLIPS_NEAR = 600
+CLIPS_OF_SPEECH = 1600
+CLIPS_OF_SPEECH_BESIDE_DATA = 400
+
+_RATES, _PITCHES, _RANGES, _HEADS = (110, 230), (20, 85), (25, 80), (0.9, 1.11)
+_WORDS_A_SENTENCE = (3, 8)
+_BATCH = 50
+"""Utterances a process: the synthesiser starts in a tenth of a second, and progress shows after each."""
+
+
+def speak_project(project: Project, progress: Progress | None = None) -> list[Path]:
+    """Speaks what ``project.spoken`` does not hold yet; each folder appears when complete.
+
+    Returns:
+        The folders written now.
+
+    Raises:
+        KwsError: no eSpeak NG, or a language or word that it cannot speak.
+    """
+    _forget_other_words(project)
+    amount = CLIPS_OF_SPEECH if project.data is None else CLIPS_OF_SPEECH_BESIDE_DATA
+    wanted = dict.fromkeys(project.classes, CLIPS_A_WORD) | {NEAR: CLIPS_NEAR, SPEECH: amount}
+    missing = {name: count for name, count in wanted.items() if not _holds(project.spoken / name)}
+    total = sum(missing.values())
+    written, done = [], 0
+    for name, count in missing.items():
+        texts = list(_texts(project, name, count))
+        rng = np.random.default_rng([project.seed, *name.encode()])
+        clips = []
+        for clip in _say(texts, project.language, rng):
+            clips.append(clip)
+            if progress:
+                progress(name, done + len(clips), total)
+        write_folder(project.spoken / name, clips)
+        written.append(project.spoken / name)
+        done += len(clips)
+    background = project.spoken / BACKGROUND
+    if not _holds(background):
+        write_folder(background, [(f"{kind}.wav", noise(kind, NOISE_SECONDS, project.seed)) for kind in KINDS])
+        written.append(background)
+    return written
+
+
+def _forget_other_words(project: Project) -> None:
+    """Removes what was spoken for other words or in another language: near words and sentences depend on them all."""
+    about = {"words": list(project.words), "language": project.language, "seed": project.seed}
+    file = project.spoken / ABOUT
+    if file.is_file():
+        if json.loads(file.read_text(encoding="utf-8")) == about:
+            return
+        shutil.rmtree(project.spoken)
+    project.spoken.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, (json.dumps(about, ensure_ascii=False) + "\n").encode())
+
+
+def _holds(folder: Path) -> bool:
+    return folder.is_dir() and bool(recordings(folder))
+
+
+def _texts(project: Project, name: str, count: int) -> Iterator[str]:
+    """What the ``count`` clips of a folder say."""
+    if name == SPEECH:
+        yield from _sentences(project, count)
+    elif name == NEAR:
+        near = [near_phrases(word, project.language, project.seed) for word in project.words]
+        # A word's near phrases may be another of the project's words.
+        own = {word.lower() for word in project.words}
+        texts = [text for phrases in near for text in phrases if text.lower() not in own]
+        rng = random.Random(f"{project.seed} near")
+        yield from (texts[index % len(texts)] for index in _turns(len(texts), count, rng))
+    else:
+        word = next(word for word in project.words if folder_name(word) == name)
+        yield from [word] * count
+
+
+def _turns(size: int, count: int, rng: random.Random) -> list[int]:
+    """``count`` indices below ``size``, each about equally often."""
+    rounds = [rng.sample(range(size), size) for _ in range(-(-count // size))]
+    return [index for turn in rounds for index in turn][:count]
+
+
+def _sentences(project: Project, count: int) -> Iterator[str]:
+    """Common words in a row, none of which says one of the project's words."""
+    rng = random.Random(f"{project.seed} sentences")
+    phrases = [f" {word.lower()} " for word in project.words]
+    for _ in range(count):
+        while True:
+            text = " ".join(rng.choices(COMMON_WORDS, k=rng.randint(*_WORDS_A_SENTENCE)))
+            if not any(phrase in f" {text} " for phrase in phrases):
+                yield text
+                break
+
+
+def _say(texts: Sequence[str], language: str, rng: np.random.Generator) -> Iterator[tuple[str, NDArray[np.int16]]]:
+    """File names and clips, int16 [n] at 16 kHz, of ``texts``, each by the next voice."""
+    installed = set(espeak.variants())
+    voices = voices_in_turn([name for name in VOICES if name in installed])
+    if not voices:
+        raise KwsError(f"The installed eSpeak NG has no voice variants; {espeak.REMEDY}.")
+    accents = ACCENTS.get(language, (language,))
+    for start in range(0, len(texts), _BATCH):
+        utterances = [
+            espeak.Utterance(
+                text,
+                f"{rng.choice(accents)}+{voices[(start + index) % len(voices)]}",
+                rate=int(rng.integers(*_RATES)),
+                pitch=int(rng.integers(*_PITCHES)),
+                range=int(rng.integers(*_RANGES)),
+            )
+            for index, text in enumerate(texts[start : start + _BATCH])
+        ]
+        rate, spoken = espeak.speak(utterances)
+        for index, (utterance, samples) in enumerate(zip(utterances, spoken, strict=True), start):
+            if not any(samples):
+                raise KwsError(f"eSpeak NG says nothing for '{utterance.text}'; spell it another way.")
+            name = f"{speaker_id(voices[index % len(voices)])}_nohash_{index // len(voices)}.wav"
+            yield name, finish(np.asarray(samples, np.int16), round(rate * rng.uniform(*_HEADS)), rng)

@@ -1,0 +1,248 @@
+"""A whole project on tones: gathering, training, resuming, calibrating, writing, mining. Nothing is synthesised."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from random_model import random_model
+from typer.testing import CliRunner
+
+from kws.cli import application
+from kws.data.audio import to_int16
+from kws.errors import KwsError
+from kws.features import PRESETS
+from kws.model import load, save
+from kws.own_words import project as projects
+from kws.own_words import spoken
+from kws.own_words.material import HOLD_OUT_EVERY, HOLD_OUT_FROM, gather
+from kws.own_words.project import Project, checked
+from kws_training.own_words import data as scene_data
+from kws_training.own_words import finetune, make
+from kws_training.own_words.pieces import Piece, Pieces
+
+RATE = 16000
+VOICES = [f"{number:08x}" for number in range(60)]
+
+
+def glide(low: float, high: float, rng: np.random.Generator, seconds: float = 0.5) -> np.ndarray:
+    """A tone that moves from one pitch to another amid a faint hiss, int16, a second or longer."""
+    count = round(seconds * RATE)
+    pitch = np.linspace(low, high, count) * rng.uniform(0.95, 1.05)
+    tone = 0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / RATE) * np.hanning(count) ** 0.2
+    sound = 1e-3 * rng.standard_normal(max(RATE, count + 4000))
+    start = (len(sound) - count) // 2
+    sound[start : start + count] += tone
+    return to_int16(sound)
+
+
+def write(folder: Path, names: list[str], sounds: list[np.ndarray]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, sound in zip(names, sounds, strict=True):
+        soundfile.write(folder / name, sound, RATE, subtype="PCM_16")
+
+
+class Quiet(make.MakeWatcher):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.epochs = 0
+
+    def warn(self, sentence: str) -> None:
+        self.warnings.append(sentence)
+
+    def epoch(self, row) -> None:
+        self.epochs += 1
+
+
+class Interrupted(Quiet):
+    def epoch(self, row) -> None:
+        raise KeyboardInterrupt
+
+
+def plain(items, total, title):
+    return items
+
+
+def made(project: Project, watcher: Quiet | None = None) -> make.Made:
+    return make.make(project, watcher or Quiet(), plain)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Little of everything."""
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scene_data, "BATCHES", 3)
+        patch.setattr(scene_data, "VALIDATION_WINDOWS", 24)
+        patch.setattr(finetune, "BATCH", 12)
+        patch.setattr(make, "MEASURED_WINDOWS", 48)
+        patch.setattr(make, "STREAM_MINUTES", 1.0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory, small) -> Project:
+    """A project whose voices have spoken, on a base model of a few small layers."""
+    root = tmp_path_factory.mktemp("projects")
+    save(replace(random_model(2, n_blocks=4, channels=64, hidden=64), name="tiny"), root / "tiny.kws")
+    own = checked(Project(root / "ours", ("rise", "fall off"), base=str(root / "tiny.kws"), epochs=2))
+    own.save()
+    rng = np.random.default_rng(0)
+    names = [f"{voice}_nohash_0.wav" for voice in VOICES]
+    kinds = {"rise": (300, 900), "fall_off": (1500, 500), spoken.NEAR: (300, 500), spoken.SPEECH: (2000, 2500)}
+    for folder, (low, high) in kinds.items():
+        write(own.spoken / folder, names, [glide(low, high, rng) for _ in names])
+    hiss = to_int16(0.01 * rng.standard_normal(20 * RATE))
+    write(own.spoken / "_background_noise_", ["hiss.wav"], [hiss])
+    return own
+
+
+@pytest.fixture(scope="module")
+def finished(untouched, tmp_path_factory) -> tuple[Project, make.Made, Quiet]:
+    """The same with its model made; for reading only."""
+    own = copied(untouched, tmp_path_factory.mktemp("finished"))
+    watcher = Quiet()
+    return own, made(own, watcher), watcher
+
+
+@pytest.fixture
+def project(untouched, tmp_path) -> Project:
+    """A copy without a model, to work on."""
+    return copied(untouched, tmp_path)
+
+
+@pytest.fixture
+def done(finished, tmp_path) -> Project:
+    """A copy with its model, to work on."""
+    return copied(finished[0], tmp_path)
+
+
+def copied(own: Project, folder: Path) -> Project:
+    shutil.copytree(own.folder, folder / own.name)
+    return projects.load(folder / own.name)
+
+
+def test_a_project_becomes_a_model_a_header_and_a_report(finished):
+    project, result, watcher = finished
+    model = load(project.model)
+    assert model.class_names == ["rise", "fall_off", "_unknown_", "_silence_"] and model.name == "ours"
+    assert np.array_equal(model.word_threshold, result.model.word_threshold)
+    assert model.provenance["calibration"]["target_per_hour"] == 0.5
+    assert f"kws_{project.name}" in project.header.read_text()
+    report = json.loads(project.report.read_text())
+    assert report["words"] == ["rise", "fall off"]
+    assert report["recall"]["rise"]["held_out"] == {"found": 0, "count": 0}
+    assert report["recall"]["fall_off"]["voices"]["count"] > 0
+    assert watcher.epochs == 2 and not watcher.warnings
+
+
+def test_an_interrupted_training_goes_on_and_ends_the_same(project, finished):
+    with pytest.raises(KeyboardInterrupt):
+        made(project, Interrupted())
+    watcher = Quiet()
+    made(project, watcher)
+    assert watcher.epochs == 1 and project.model.read_bytes() == finished[0].model.read_bytes()
+
+
+def test_new_takes_train_anew_and_say_so(done):
+    write(done.own_recordings / "rise", ["ada_nohash_0.wav"], [glide(310, 880, np.random.default_rng(1))])
+    watcher = Quiet()
+    result = made(done, watcher)
+    assert watcher.epochs == 2 and any("training anew" in text for text in watcher.warnings)
+    assert result.recall["rise"].takes.count == 1
+
+
+def test_words_too_long_for_the_engine_are_refused_and_longer_ones_get_longer_windows():
+    def pieces(seconds: float) -> Pieces:
+        count = round(seconds * RATE)
+        piece = Piece(np.ones(count, np.int16), 0, count, -90.0)
+        return Pieces([[]], [[piece]], [], [], [], [], np.zeros(0, np.int16))
+
+    own = Project(Path("p"), ("a long one",))
+    assert make.window_for(own, pieces(0.7)).name == "bifsmn"
+    assert make.window_for(own, pieces(1.2)).name == "bifsmn_48"
+    assert make.window_for(own, pieces(1.8)).name == "bifsmn_64"
+    assert PRESETS["bifsmn_64"].window_samples / RATE > 1.8 + make.SLACK_SECONDS
+    with pytest.raises(KwsError, match=r"'a long one' takes 2\.0 s"):
+        make.window_for(own, pieces(2.0))
+
+
+def test_every_fifth_of_many_takes_is_held_out_and_none_of_few(project):
+    rng = np.random.default_rng(1)
+    few, many = HOLD_OUT_FROM - 1, HOLD_OUT_FROM + 3
+    for speaker, count in (("ada", many), ("bob", few)):
+        names = [f"{speaker}_nohash_{number}.wav" for number in range(count)]
+        write(project.own_recordings / "rise", names, [glide(300, 900, rng)] * count)
+    takes = gather(project).takes["rise"]
+    held = [clip.path.name for clip in takes if clip.split == "validation"]
+    assert len(takes) == few + many
+    assert len(held) == many // HOLD_OUT_EVERY and all(name.startswith("ada") for name in held)
+
+
+def test_a_folder_of_recordings_teaches_words_other_words_and_the_room(project, tmp_path):
+    rng = np.random.default_rng(1)
+    folder = tmp_path / "more"
+    write(folder / "rise", ["eve_nohash_0.wav"], [glide(300, 900, rng)])
+    write(folder / "table", ["eve_nohash_0.wav"], [glide(800, 700, rng)])
+    write(folder / "_background_noise_", ["eve_room_0.wav"], [np.ones(5 * RATE, np.int16)])
+    material = gather(replace(project, recordings=(folder,)))
+    assert [clip.path.parent.name for clip in material.takes["rise"]] == ["rise"]
+    assert any(clip.path.parent.name == "table" for clip in material.speech)
+    assert any(path.name == "eve_room_0.wav" for path in material.backgrounds)
+
+
+def test_the_project_file_keeps_everything(project, tmp_path):
+    full = replace(project, data=tmp_path, negatives=tmp_path, recordings=(tmp_path,), target=2.0, seed=5)
+    full.save()
+    assert projects.load(full.folder) == full
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"words": ()}, "no word given"),
+        ({"words": ("a", " a ")}, "given twice"),
+        ({"words": ("a/b",)}, "cannot name a folder"),
+        ({"epochs": 0}, "--epochs 0"),
+        ({"target": 0.0}, "no rate"),
+        ({"data": Path("/nowhere/at/all")}, "no such folder"),
+    ],
+)
+def test_a_project_that_cannot_be_worked_on_is_one_sentence(tmp_path, change, message):
+    with pytest.raises(KwsError, match=message):
+        checked(replace(Project(tmp_path, ("on",)), **change))
+
+
+def test_a_damaged_project_file_is_one_sentence(tmp_path):
+    (tmp_path / projects.FILE).write_text('{"version": 1, "words"')
+    with pytest.raises(KwsError, match=r"project\.json: not a project"):
+        projects.load(tmp_path)
+
+
+def test_the_command_trains_nothing_where_nothing_changed_and_keeps_its_settings(done):
+    weights = done.run / "student.pt"
+    before = load(done.model)
+    result = CliRunner(env={"COLUMNS": "160"}).invoke(
+        application(), ["new", str(done.folder), "--target-false-accepts", "3000"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "anew" not in result.output and "binary" not in result.output
+    assert "rise" in result.output and f"{done.model} written" in result.output
+    assert projects.load(done.folder).target == 3000.0
+    after = load(done.model)
+    assert weights.is_file() and after.checkpoint_sha256 == before.checkpoint_sha256
+    # The same network, calibrated anew.
+    assert np.array_equal(after.class_weight, before.class_weight)
+    targets = [model.provenance["calibration"]["target_per_hour"] for model in (before, after)]
+    assert targets == [0.5, 3000.0]
+
+
+def test_the_command_without_words_or_project_says_what_to_do(tmp_path):
+    result = CliRunner().invoke(application(), ["new", str(tmp_path / "none")])
+    assert isinstance(result.exception, KwsError) and "--words" in str(result.exception)

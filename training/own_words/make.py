@@ -1,0 +1,219 @@
+"""From a project to its model: speak, gather, fine-tune, calibrate, measure, export. What ``kws new`` calls.
+
+Every step leaves its result in the project's folder, and a second call does what is missing or out of date: an
+interrupted training goes on after its last complete epoch, and new recordings start it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kws.data.audio import SAMPLE_RATE
+from kws.data.stream import Mix
+from kws.data.tasks import Task
+from kws.errors import KwsError
+from kws.evaluate import sounds
+from kws.evaluate.calibrate import Calibration, calibrate
+from kws.evaluate.stream import modes_of
+from kws.features import PRESETS, Preset
+from kws.files import write_atomically
+from kws.model import FoldedModel, save
+from kws.model import load as load_model
+from kws.model.header import export
+from kws.own_words.material import Material, gather
+from kws.own_words.project import Project
+from kws.own_words.recall import Recall, recall
+from kws.own_words.spoken import speak_project
+from kws_training import checkpoint
+from kws_training.config import Settings
+from kws_training.loop import Watcher
+from kws_training.own_words.data import SceneData
+from kws_training.own_words.finetune import FineTuning, settings_of
+from kws_training.own_words.pieces import Pieces, Progress, read_pieces
+from kws_training.own_words.unfold import measure, unfold
+from kws_training.run import to_model
+
+MEASURED_WINDOWS = 512
+WINDOWS = ("bifsmn", "bifsmn_48", "bifsmn_64")
+"""Presets to choose from, by the length of their windows."""
+
+SLACK_SECONDS = 0.3
+"""How much longer than a word the window must be: the decision averages three windows, 0.26 s from first to last."""
+
+STREAM_MINUTES = 120.0
+STREAM_SNR = (5.0, 20.0)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a project came to.
+
+    Attributes:
+        model: calibrated, as written.
+        calibration: how its thresholds were chosen.
+        recall: by word, what of clips laid into quiet was found at those thresholds.
+        written: files, the model first.
+    """
+
+    model: FoldedModel
+    calibration: Calibration
+    recall: dict[str, Recall]
+    written: list[Path]
+
+
+class MakeWatcher(Watcher):
+    """What ``make`` tells beside what training tells. Every method may be overridden."""
+
+    def settings_known(self, settings: Settings) -> None:
+        """Training is about to begin with these."""
+
+    def part(self, title: str) -> None:
+        """A part of the work begins."""
+
+    def material(self, material: Material, preset: Preset) -> None:
+        """What there is to learn from, and the window it goes into."""
+
+    def heard(self, seconds: float) -> None:
+        """So much has been listened to for the calibration."""
+
+
+def make(
+    project: Project, watcher: MakeWatcher, reading: Progress, speaking: Callable[[str, int, int], None] | None = None
+) -> Made:
+    """Brings the model of ``project`` up to date.
+
+    Args:
+        project: saved before.
+        watcher: told of progress.
+        reading: wraps an iterable, its length and a title with a progress bar.
+        speaking: told of every clip that is synthesised.
+
+    Raises:
+        KwsError: recordings that cannot be used, no synthesiser, a base model that does not fit, a word that takes
+            longer than the longest window, or a disk that cannot be written.
+    """
+    watcher.part("Speaking")
+    speak_project(project, speaking)
+    material = gather(project)
+    training = read_pieces(material, project.classes, "training", reading)
+    validation = read_pieces(material, project.classes, "validation", reading)
+    preset = window_for(project, training)
+    watcher.material(material, preset)
+    raw = _train(project, preset, training, validation, watcher)
+    watcher.part("Choosing thresholds")
+    result = _calibrated(project, raw, material, watcher)
+    found = recall(result.model, material)
+    save(result.model, project.model)
+    header = export(result.model, project.header, project.header.stem, True)
+    write_atomically(project.report, (json.dumps(_report(project, material, result, found), indent=1) + "\n").encode())
+    return Made(result.model, result, found, [project.model, *header, project.report])
+
+
+def window_for(project: Project, pieces: Pieces) -> Preset:
+    """The shortest window that leaves room around nearly every take of every word.
+
+    Raises:
+        KwsError: a word that is too long for all of them.
+    """
+    needed = 0.0
+    longest = PRESETS[WINDOWS[-1]]
+    for word, takes, voices in zip(project.words, pieces.takes, pieces.voices, strict=True):
+        # People's takes tell more than synthesised ones, whose rates are drawn.
+        lengths = [piece.length / SAMPLE_RATE for piece in takes or voices]
+        if not lengths:
+            raise KwsError(f"Nothing says '{word}': no take, and no synthesised voice; record it with kws record.")
+        needed = max(needed, float(np.percentile(lengths, 90)) + SLACK_SECONDS)
+        if needed > longest.window_samples / SAMPLE_RATE:
+            most = longest.window_samples / SAMPLE_RATE - SLACK_SECONDS
+            raise KwsError(
+                f"'{word}' takes {needed - SLACK_SECONDS:.1f} s to say, and the longest window has room for {most:.1f} "
+                "s; choose fewer or shorter words."
+            )
+    return next(PRESETS[name] for name in WINDOWS if PRESETS[name].window_samples / SAMPLE_RATE >= needed)
+
+
+def _train(project: Project, preset: Preset, training: Pieces, validation: Pieces, watcher: MakeWatcher) -> FoldedModel:
+    """The trained model; trains what is left to train."""
+    watcher.part("Composing")
+    task = Task(project.name, project.classes)
+    data = SceneData(task, preset, training, validation, project.seed)
+    for sentence in data.skipped:
+        watcher.warn(f"Skipped {sentence}")
+    base = load_model(project.base)
+    network = unfold(base, preset.name, len(task.class_names))
+    settings = settings_of(project.classes, network.topology, project.epochs, project.seed)
+    resume = _may_resume(project, settings, data, watcher)
+    if not resume:
+        shutil.rmtree(project.run, ignore_errors=True)
+        measure(network, data.windows(MEASURED_WINDOWS, 0))
+    watcher.settings_known(settings)
+    trained = FineTuning(project.run, settings, data, watcher, network.state_dict(), resume).train()
+    provenance = {
+        "recipe": {"stages": [f"fine-tuning of {base.name} {project.epochs} epochs"], "seed": project.seed},
+        "base_sha256": base.checkpoint_sha256,
+        "data_sha256": data.hash,
+        "training_clips": data.counts(),
+    }
+    return to_model(trained, settings, project.name, 0.5, checkpoint.digest(project.run / "student.pt"), provenance)
+
+
+def _may_resume(project: Project, settings: Settings, data: SceneData, watcher: MakeWatcher) -> bool:
+    """Whether the run in the project is of these settings and recordings; says so where it is of others."""
+    path = project.run / "checkpoint.pt"
+    if not path.is_file():
+        return False
+    try:
+        state = checkpoint.load(path)
+        same = Settings.from_dict(json.loads(state["settings"])) == settings and state["data_hash"] == data.hash
+    except (KwsError, KeyError, ValueError):
+        same = False
+    if not same:
+        watcher.warn("The recordings or the settings have changed since the last training: training anew.")
+    return same
+
+
+def _calibrated(project: Project, raw: FoldedModel, material: Material, watcher: MakeWatcher) -> Calibration:
+    """Thresholds chosen on a stream of validation voices, and on the running speech that training did not see."""
+    mix = Mix(
+        material.stream_corpus(project.folder),
+        project.classes,
+        STREAM_MINUTES,
+        STREAM_SNR,
+        "validation",
+        project.seed,
+    )
+    heard = [sounds.hear_mix(raw, mix, None, watcher.heard)]
+    files = [clip.path for clip in material.running if clip.split == "validation"]
+    if files:
+        heard.append(sounds.hear_files(raw, "negatives", files, None, watcher.heard))
+    return calibrate(raw, heard, project.target)
+
+
+def _report(project: Project, material: Material, result: Calibration, found: dict[str, Recall]) -> dict[str, Any]:
+    """What ``report.json`` holds."""
+    return {
+        "words": list(project.words),
+        "base": project.base,
+        "material": material.counts(),
+        "window_seconds": round(result.model.preset.window_samples / SAMPLE_RATE, 2),
+        "calibration": {
+            "target_per_hour": result.target,
+            "hours": round(result.hours, 3),
+            "measured_on_the_same": {
+                mode.name: {
+                    "missed": result.measured[mode.name].point.misses,
+                    "false_accepts_an_hour": result.measured[mode.name].point.false_accepts
+                    - result.measured[mode.name].point.late,
+                }
+                for mode in modes_of(result.model, result.model.deltas)
+            },
+        },
+        "recall": {word: one.as_dict() for word, one in found.items()},
+    }

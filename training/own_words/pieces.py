@@ -1,0 +1,118 @@
+"""Recordings in memory as pieces: samples, where the speech in them is, and how loud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.data.audio import SAMPLE_RATE, read_audio
+from kws.data.stream import speech_extent
+from kws.data.tasks import BACKGROUND_STRETCH, Clip
+from kws.errors import KwsError
+from kws.own_words.material import Material
+
+Progress = Callable[[Iterable, int, str], Iterable]
+_MARGIN = SAMPLE_RATE // 20
+_WORKERS = 4
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A recording.
+
+    Attributes:
+        pcm: int16 [n], with at most 50 ms around its speech.
+        first, last: its first sample of speech, and the one after the last.
+        level: RMS of its speech, dBFS.
+    """
+
+    pcm: NDArray[np.int16]
+    first: int
+    last: int
+    level: float
+
+    @property
+    def length(self) -> int:
+        """Samples of speech."""
+        return self.last - self.first
+
+
+@dataclass
+class Pieces:
+    """One split of a project's material.
+
+    Attributes:
+        takes, voices: by class, in class order.
+        near, speech, false: other speech.
+        running: long recordings of it, int16 [n].
+        noise: background recordings one after another, int16 [n].
+        skipped: a sentence for every recording that was left out.
+    """
+
+    takes: list[list[Piece]]
+    voices: list[list[Piece]]
+    near: list[Piece]
+    speech: list[Piece]
+    false: list[Piece]
+    running: list[NDArray[np.int16]]
+    noise: NDArray[np.int16]
+    skipped: list[str] = field(default_factory=list)
+
+
+def read_pieces(material: Material, classes: tuple[str, ...], split: str, progress: Progress) -> Pieces:
+    """Reads the clips of ``split``. What cannot be read or holds no sound is left out, with a reason."""
+    skipped: list[str] = []
+    kinds = [material.takes[name] for name in classes] + [material.voices[name] for name in classes]
+    kinds += [material.near, material.speech, material.false, material.running]
+    chosen = [[clip for clip in clips if clip.split == split] for clips in kinds]
+    flat = [clip for clips in chosen for clip in clips]
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        read = list(progress(pool.map(_try_to_read, flat), len(flat), f"Reading {split} clips"))
+    at = iter(read)
+    sorted_out: list[list[NDArray[np.int16]]] = []
+    for clips in chosen:
+        kept = []
+        for result in (next(at) for _ in clips):
+            if isinstance(result, str):
+                skipped.append(result)
+            else:
+                kept.append(result)
+        sorted_out.append(kept)
+    *words, near, speech, false, running = sorted_out
+    pieces = [[_piece(pcm) for pcm in group] for group in (*words, near, speech, false)]
+    count = len(classes)
+    return Pieces(
+        pieces[:count], pieces[count:-3], *pieces[-3:], running, _noise(material.backgrounds, split, skipped), skipped
+    )
+
+
+def _try_to_read(clip: Clip) -> NDArray[np.int16] | str:
+    try:
+        pcm = clip.read()
+    except KwsError as error:
+        return str(error)
+    return pcm if pcm.any() else f"{clip.path}: digital silence; remove it or record it again."
+
+
+def _piece(pcm: NDArray[np.int16]) -> Piece:
+    first, last, level = speech_extent(pcm)
+    start, end = max(0, first - _MARGIN), min(len(pcm), last + _MARGIN)
+    return Piece(pcm[start:end].copy(), first - start, last - start, level)
+
+
+def _noise(paths: list[Path], split: str, skipped: list[str]) -> NDArray[np.int16]:
+    low, high = BACKGROUND_STRETCH[split]
+    parts = []
+    for path in paths:
+        try:
+            pcm = read_audio(path)
+        except KwsError as error:
+            skipped.append(str(error))
+            continue
+        parts.append(pcm[int(low * len(pcm)) : int(high * len(pcm))])
+    return np.concatenate(parts) if parts else np.zeros(0, np.int16)

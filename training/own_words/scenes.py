@@ -1,0 +1,201 @@
+"""Windows as a listener meets them: a word amid pauses or other speech, half a word, other words, noise.
+
+A window of a stream does not hold a clip with the word in its middle. Here every window is composed: its word lies
+anywhere in it, other speech may end before and begin after it, all of it sounds in a room, over noise. What shows at
+least ``WHOLE`` of a word is the word; what shows at most ``PART`` of it is ``_unknown_``; nothing between is drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws.data.audio import SAMPLE_RATE
+from kws.evaluate.degrade import reverberate
+from kws_training.own_words.pieces import Piece, Pieces
+
+WHOLE, PART = 0.92, 0.6
+LEAST_PART = 0.2
+
+TAKES_HALF = 6.0
+"""As many takes by people as make them half of a word's draws; twice as many make two thirds."""
+
+LEVEL = (-38.0, -14.0)
+"""Of the speech, dBFS."""
+SNR = (0.0, 30.0)
+ROOM = (0.1, 0.6)
+"""Reverberation time, seconds."""
+
+_SPEED = (0.9, 1.1)
+_NOISY, _FLOORED, _REVERBERANT, _BEFORE, _AFTER, _BABBLE, _RUNNING = 0.85, 0.9, 0.35, 0.5, 0.35, 0.08, 0.5
+_BABBLE_SNR = (6.0, 20.0)
+_GAP = (0.03, 0.4)
+_FLOOR = (-80.0, -62.0)
+_SILENCE = (-75.0, -25.0)
+_FADE = SAMPLE_RATE // 200
+
+Sound = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Parts of all windows; words' is shared by the words, ``false`` only where there is any."""
+
+    words: float = 0.40
+    near: float = 0.12
+    parts: float = 0.12
+    speech: float = 0.26
+    silence: float = 0.10
+    false: float = 0.10
+
+
+class Scenes:
+    """Composes windows of one split.
+
+    Args:
+        pieces: what to compose of; must hold each word, in a voice or a take.
+        samples: of a window.
+        shares: of the kinds.
+    """
+
+    def __init__(self, pieces: Pieces, samples: int, shares: Shares) -> None:
+        self.pieces, self.samples = pieces, samples
+        self.n_words = len(pieces.voices)
+        kinds = {"near": shares.near, "part": shares.parts, "speech": shares.speech, "silence": shares.silence}
+        kinds |= {"false": shares.false} if pieces.false else {}
+        # Without near words, as where none can be synthesised, their share goes to other speech.
+        if not pieces.near:
+            kinds["speech"] += kinds.pop("near")
+        self._kinds = [f"word {index}" for index in range(self.n_words)] + list(kinds)
+        weights = np.array([shares.words / self.n_words] * self.n_words + list(kinds.values()))
+        self._weights = weights / weights.sum()
+
+    def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int16], int]:
+        """A window, int16 [samples], and its class: a word's index, or the next for unknown and silence."""
+        kind = self._kinds[int(rng.choice(len(self._kinds), p=self._weights))]
+        level = rng.uniform(*LEVEL)
+        scene, label = self._speech(kind, level, rng)
+        if kind != "silence" and rng.random() < _REVERBERANT:
+            scene = reverberate(scene, rng.uniform(*ROOM), rng)
+        if kind != "silence" and rng.random() < _BABBLE:
+            babble = np.zeros(self.samples)
+            self._run(babble, level - rng.uniform(*_BABBLE_SNR), rng)
+            scene += babble
+        scene += self._background(level, kind == "silence", rng)
+        return np.clip(np.rint(scene), -32768, 32767).astype(np.int16), label
+
+    def _speech(self, kind: str, level: float, rng: np.random.Generator) -> tuple[Sound, int]:
+        scene, unknown = np.zeros(self.samples), self.n_words
+        if kind == "silence":
+            return scene, unknown + 1
+        if kind == "speech":
+            self._run(scene, level, rng)
+            return scene, unknown
+        if kind == "part":
+            self._lay_part(scene, self._word(int(rng.integers(self.n_words)), rng), level, rng)
+            return scene, unknown
+        if kind in ("near", "false"):
+            pool = self.pieces.near if kind == "near" else self.pieces.false
+            piece, label = pool[int(rng.integers(len(pool)))], unknown
+        else:
+            label = int(kind.split()[1])
+            piece = self._word(label, rng)
+        self._lay_whole(scene, piece, level, rng)
+        return scene, label
+
+    def _word(self, word: int, rng: np.random.Generator) -> Piece:
+        takes, voices = self.pieces.takes[word], self.pieces.voices[word]
+        share = len(takes) / (len(takes) + TAKES_HALF) if voices else 1.0
+        pool = takes if takes and rng.random() < share else voices
+        return pool[int(rng.integers(len(pool)))]
+
+    def _lay_whole(self, scene: Sound, piece: Piece, level: float, rng: np.random.Generator) -> None:
+        """At least ``WHOLE`` of the piece's speech in the window, and other speech before or after it."""
+        wave, first, length = _at_speed(piece, level, rng)
+        slack = int((1.0 - WHOLE) * length)
+        low, high = -slack, self.samples - length + slack
+        start = int(rng.integers(low, high + 1)) if high >= low else (self.samples - length) // 2
+        _lay(scene, wave, start - first)
+        if rng.random() < _BEFORE:
+            self._run(scene[: max(0, start - _seconds(_GAP, rng))], level, rng, from_end=True)
+        if rng.random() < _AFTER:
+            self._run(scene[max(0, start + length + _seconds(_GAP, rng)) :], level, rng)
+
+    def _lay_part(self, scene: Sound, piece: Piece, level: float, rng: np.random.Generator) -> None:
+        """The piece's beginning at the window's end, or its end at the window's beginning."""
+        wave, first, length = _at_speed(piece, level, rng)
+        seen = int(rng.uniform(LEAST_PART, PART) * length)
+        if rng.random() < 0.6:
+            start = self.samples - seen
+            if rng.random() < _BEFORE:
+                self._run(scene[: max(0, start - _seconds(_GAP, rng))], level, rng, from_end=True)
+        else:
+            start = seen - length
+            if rng.random() < _AFTER:
+                self._run(scene[max(0, seen + _seconds(_GAP, rng)) :], level, rng)
+        _lay(scene, wave, start - first)
+
+    def _run(self, scene: Sound, level: float, rng: np.random.Generator, from_end: bool = False) -> None:
+        """Fills ``scene`` with other speech: a stretch of a recording, or pieces one after another."""
+        running, speech = self.pieces.running, self.pieces.speech
+        if running and (not speech or rng.random() < _RUNNING):
+            recording = running[int(rng.integers(len(running)))]
+            start = int(rng.integers(max(1, len(recording) - len(scene))))
+            wave = recording[start : start + len(scene)].astype(np.float64)
+            scene[: len(wave)] += wave * _gain(level, _rms_db(wave))
+            return
+        if not speech:
+            return
+        position = 0 if from_end else -_seconds((0.0, 0.5), rng)
+        while position < len(scene):
+            piece = speech[int(rng.integers(len(speech)))]
+            # A sentence is longer than a window: begin anywhere in it.
+            skip = int(rng.integers(max(1, piece.length - len(scene)))) if piece.length > len(scene) else 0
+            wave = piece.pcm[piece.first + skip : piece.last].astype(np.float64) * _gain(level, piece.level)
+            wave = wave[: len(scene)]
+            at = len(scene) - position - len(wave) if from_end else position
+            _lay(scene, wave, at)
+            position += len(wave) + _seconds(_GAP, rng)
+
+    def _background(self, level: float, alone: bool, rng: np.random.Generator) -> Sound:
+        floor = np.zeros(self.samples)
+        if rng.random() < _FLOORED:
+            floor = 32768.0 * 10.0 ** (rng.uniform(*_FLOOR) / 20.0) * rng.standard_normal(self.samples)
+        noise = self.pieces.noise
+        if len(noise) <= self.samples or not (alone or rng.random() < _NOISY):
+            return floor
+        start = int(rng.integers(len(noise) - self.samples))
+        wave = noise[start : start + self.samples].astype(np.float64)
+        wanted = rng.uniform(*_SILENCE) if alone else level - rng.uniform(*SNR)
+        return floor + wave * _gain(wanted, _rms_db(wave))
+
+
+def _at_speed(piece: Piece, level: float, rng: np.random.Generator) -> tuple[Sound, int, int]:
+    """The piece at a drawn speed and at ``level``, where its speech begins, and that speech's length."""
+    speed = rng.uniform(*_SPEED)
+    at = np.arange(int(len(piece.pcm) / speed)) * speed
+    wave = np.interp(at, np.arange(len(piece.pcm)), piece.pcm) * _gain(level, piece.level)
+    return wave, int(piece.first / speed), int(piece.length / speed)
+
+
+def _lay(scene: Sound, wave: Sound, at: int) -> None:
+    """Adds ``wave`` from sample ``at`` on, faded at both ends; what lies outside is lost."""
+    ramp = np.minimum(1.0, (np.arange(len(wave)) + 1) / _FADE)
+    first, last = max(at, 0), min(at + len(wave), len(scene))
+    if last > first:
+        scene[first:last] += (wave * ramp * ramp[::-1])[first - at : last - at]
+
+
+def _seconds(span: tuple[float, float], rng: np.random.Generator) -> int:
+    return int(rng.uniform(*span) * SAMPLE_RATE)
+
+
+def _rms_db(wave: Sound) -> float:
+    return float(10.0 * np.log10(max(np.mean(np.square(wave / 32768.0)), 1e-10))) if len(wave) else -100.0
+
+
+def _gain(wanted: float, level: float) -> float:
+    """Factor from ``level`` to ``wanted``, both dBFS; what is as good as silent is not made a roar."""
+    return float(10.0 ** (min(wanted - level, 40.0) / 20.0))
