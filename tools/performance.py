@@ -266,9 +266,8 @@ cycles, and they know nothing of caches.
 """,
     "planes": """
 The tables of this page are those of `kws12_lite`, whose inputs have one plane of bits, but for this one.
-The default model `kws12` has two planes: twice the binary products, by operators in C with NEON
-intrinsics (`firmware/src/two_planes.c`) that are not yet scheduled by hand, and the first convolution once for each of
-three thresholds.
+The default model `kws12` has two planes: twice the binary products, at 3.0 vector operations for 128 of them
+(`firmware/src/count_two_neon.S`), and three comparisons wherever bits are made (`firmware/src/finish_two_neon.S`).
 """,
     "floats": """
 The same topology in float32 by tuned libraries, one thread, all optimisations, batch norms folded, counted in the same

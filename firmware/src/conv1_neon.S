@@ -4,25 +4,27 @@
  *                              const kwsi_conv1_tables_t *tables, uint16_t *bits, size_t bytes, size_t odd)
  *
  * The loop of conv1_neon.c: columns of `pairs` times two mels; a column's bits lie `bytes` after the one's before. The
- * mels that two filters see begin at byte 15 of a row, the even ones, and at byte `odd`. tables: thresholds, and the
- * place of each output's bit in its byte.
+ * mels that two filters see begin at byte 15 of a row, the even ones, and at byte `odd`. tables: thresholds, the place
+ * of each output's bit in its byte, how many bytes after its word that of the second plane lies, and the thresholds of
+ * that one: above the first threshold, and below. With 0 bytes there is one plane.
  *
  * The 16 outputs are the lanes. The weights of a tap are one register, and 15 of the 25 stay for the whole call; LD4R
  * and LD3R spread the seven mels of a row that two neighbouring filters read, each over a vector. Each half of the taps
  * is summed in 16 bits, exactly: its weights add up to at most 255. The sum of both halves saturates instead of
  * overflowing, on the right side of any threshold. ANDed with their places and added, neighbours with neighbours, the
- * answers are bytes of bits.
+ * answers are bytes of bits. A second plane needs the same sums: two more comparisons of each, and a choice between them.
  *
- * 134 instructions for two mels, 100 of them multiplications; by llvm-mca 241 cycles on a Cortex-A53, 105 on an A72.
+ * 135 instructions for two mels, 100 of them multiplications, and 157 with two planes; by llvm-mca 243 cycles on a
+ * Cortex-A53, 105 on an A72.
  *
  * Registers
  *     x0 rows   w1 columns left   w2 pairs   x3 weight   x4 tables   x5 bits   x6 bytes   x7 odd
  *     x8-x12 even and x13-x17 odd mels of the five rows   x19 2, from a pair to the next   w20 pairs left
- *     x21 where the next bits go
+ *     x21 where the next bits go   x22 from there to those of the second plane
  *     v0-v3   sums over taps 0..12: the first mel's, outputs 0..7 and 8..15, then the second's   v4-v7 over the others
  *     v8 v9   weights of taps 0 and 1 of a row   v10-v15, v23-v31 those of taps 2, 3 and 4 of each
  *     v16-v19 even mels, from one before the first on; at last thresholds and places   v20-v22 odd mels, likewise
- * Saved: x19-x21, d8-d15.
+ * Saved: x19-x22, d8-d15.
  */
 #include "asm.h"
 
@@ -42,7 +44,8 @@ function kwsi_conv1_neon_columns
         stp     d12, d13, [sp, #32]
         stp     d14, d15, [sp, #48]
         stp     x19, x20, [sp, #64]
-        str     x21, [sp, #80]
+        stp     x21, x22, [sp, #80]
+        ldr     x22, [x4, #48]
         ldp     q10, q11, [x3, #32]
         ldr     q12, [x3, #64]
         ldp     q13, q14, [x3, #112]
@@ -116,6 +119,7 @@ function kwsi_conv1_neon_columns
         sqadd   v1.8h, v1.8h, v5.8h
         sqadd   v2.8h, v2.8h, v6.8h
         sqadd   v3.8h, v3.8h, v7.8h
+        cbnz    x22, .Lconv1_two
         cmge    v0.8h, v0.8h, v16.8h
         cmge    v1.8h, v1.8h, v17.8h
         cmge    v2.8h, v2.8h, v16.8h
@@ -130,16 +134,54 @@ function kwsi_conv1_neon_columns
         addp    v0.16b, v0.16b, v0.16b
         str     s0, [x21], #4
         b.ne    .Lconv1_pair
+.Lconv1_next:
         add     x5, x5, x6
         subs    w1, w1, #1
         b.ne    .Lconv1_column
-        ldr     x21, [sp, #80]
+        ldp     x21, x22, [sp, #80]
         ldp     x19, x20, [sp, #64]
         ldp     d14, d15, [sp, #48]
         ldp     d12, d13, [sp, #32]
         ldp     d10, d11, [sp, #16]
         ldp     d8, d9, [sp], #96
         ret
+.Lconv1_two:
+        ldp     q4, q5, [x4, #64]
+        ldp     q6, q7, [x4, #96]
+        cmge    v8.8h, v0.8h, v16.8h
+        cmge    v9.8h, v1.8h, v17.8h
+        cmge    v16.8h, v2.8h, v16.8h
+        cmge    v17.8h, v3.8h, v17.8h
+        cmge    v19.8h, v0.8h, v4.8h
+        cmge    v20.8h, v1.8h, v5.8h
+        cmge    v21.8h, v2.8h, v4.8h
+        cmge    v22.8h, v3.8h, v5.8h
+        cmge    v0.8h, v0.8h, v6.8h
+        cmge    v1.8h, v1.8h, v7.8h
+        cmge    v2.8h, v2.8h, v6.8h
+        cmge    v3.8h, v3.8h, v7.8h
+        uzp1    v8.16b, v8.16b, v9.16b
+        uzp1    v16.16b, v16.16b, v17.16b
+        uzp1    v19.16b, v19.16b, v20.16b
+        uzp1    v21.16b, v21.16b, v22.16b
+        uzp1    v0.16b, v0.16b, v1.16b
+        uzp1    v2.16b, v2.16b, v3.16b
+        bit     v0.16b, v19.16b, v8.16b         /* the first plane chooses */
+        bit     v2.16b, v21.16b, v16.16b
+        and     v8.16b, v8.16b, v18.16b
+        and     v16.16b, v16.16b, v18.16b
+        and     v0.16b, v0.16b, v18.16b
+        and     v2.16b, v2.16b, v18.16b
+        addp    v8.16b, v8.16b, v16.16b
+        addp    v0.16b, v0.16b, v2.16b
+        subs    w20, w20, #1
+        addp    v0.16b, v8.16b, v0.16b
+        addp    v0.16b, v0.16b, v0.16b
+        mov     s1, v0.s[1]
+        str     s1, [x21, x22]
+        str     s0, [x21], #4
+        b.ne    .Lconv1_pair
+        b       .Lconv1_next
 end kwsi_conv1_neon_columns
 
 #endif

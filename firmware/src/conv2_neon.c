@@ -11,9 +11,9 @@
 enum { MELS = 4, PAIRS = KWS_CONV2_CHANNELS / 2 };
 
 /* Which bytes of columns 0 1, of 1 2 3 and of 3 4 make a patch. */
-static const uint8_t gather[3][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20, 21},
-                                      {6, 7, 8, 9, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 32, 33},
-                                      {2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20, 21, 22, 23}};
+const uint8_t kwsi_conv2_gather[3][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20, 21},
+                                          {6, 7, 8, 9, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 32, 33},
+                                          {2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20, 21, 22, 23}};
 
 /* Of outputs o and o + 16: four times the one's, four times the other's. */
 typedef struct pair {
@@ -35,7 +35,7 @@ static inline void spread(uint16_t low, uint16_t high, uint16_t *numbers) {
 void kwsi_conv2_neon(const uint16_t *const *columns, int steps, int m, const uint16_t *weight, const int16_t *below,
                      uint64_t *bits) {
     kwsi_conv2_tables_t tables;
-    memcpy(tables.gather, gather, sizeof gather);
+    memcpy(tables.gather, kwsi_conv2_gather, sizeof tables.gather);
     for (int o = 0; o < PAIRS; o++) {
         const uint16_t *last = weight + o * KWSI_TAPS + KWSI_TAPS - 1;
         spread(last[0], last[PAIRS * KWSI_TAPS], tables.pairs[o].tail);

@@ -34,22 +34,6 @@ static void find_rows(const kws_state_t *s, const kwsi_front_t *front, int from,
     }
 }
 
-/* The first convolution's two planes: three edges by the operator of one. bits [columns][2][kwsi_column_words] */
-static void convolve_two(kwsi_conv1_fn *run, const int8_t *const *rows, int columns, int n_mels, const int8_t *weight,
-                         const int16_t *threshold, uint16_t *bits) {
-    enum { MOST_WORDS = 256 / 2 + 8 }; /* kwsi_column_words of the most mels */
-    uint16_t above[MOST_WORDS], below[MOST_WORDS];
-    int words = kwsi_column_words(n_mels);
-    for (int column = 0; column < columns; column++, bits += 2 * words) {
-        run(rows + 2 * column, 1, n_mels, weight, threshold, bits);
-        run(rows + 2 * column, 1, n_mels, weight, threshold + KWS_CONV1_CHANNELS, above);
-        run(rows + 2 * column, 1, n_mels, weight, threshold + 2 * KWS_CONV1_CHANNELS, below);
-        for (int i = 0; i < words; i++) {
-            bits[words + i] = (uint16_t)((bits[i] & above[i]) | (~bits[i] & below[i]));
-        }
-    }
-}
-
 /* Columns from .. end - 1. */
 static void compute_columns(const kws_state_t *s, const kwsi_front_t *front, int from, int end) {
     const kws_model_t *model = s->model;
@@ -59,11 +43,8 @@ static void compute_columns(const kws_state_t *s, const kwsi_front_t *front, int
         const int8_t *rows[INPUTS];
         find_rows(s, front, from, count, rows);
         uint16_t *bits = front->columns + from * model->planes * kwsi_column_words(n_mels);
-        if (model->planes == 1) {
-            s->kernels->conv1(rows, count, n_mels, model->conv1_weight, model->conv1_threshold, bits);
-        } else {
-            convolve_two(s->kernels->conv1, rows, count, n_mels, model->conv1_weight, model->conv1_threshold, bits);
-        }
+        kwsi_conv1_fn *convolve = model->planes == 1 ? s->kernels->conv1 : s->kernels->conv1_two;
+        convolve(rows, count, n_mels, model->conv1_weight, model->conv1_threshold, bits);
     }
 }
 

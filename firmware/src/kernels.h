@@ -121,6 +121,7 @@ typedef struct kwsi_kernels {
     kwsi_classifier_fn *classifier;
 
     /* Of models with two planes, as two_planes.h says. */
+    kwsi_conv1_fn *conv1_two;
     kwsi_conv2_fn *conv2_two;
     kwsi_expand_fn *expand_two;
     kwsi_project_fn *project_two;

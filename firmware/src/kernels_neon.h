@@ -12,6 +12,9 @@ kwsi_expand_fn kwsi_expand_neon;
 kwsi_project_fn kwsi_project_neon;
 kwsi_memory_fn kwsi_memory_neon;
 kwsi_conv2_fn kwsi_conv2_neon;
+
+/* Which bytes of columns 0 1, of 1 2 3 and of 3 4 make a patch. */
+extern const uint8_t kwsi_conv2_gather[3][16];
 #endif
 
 #endif

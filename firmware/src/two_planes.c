@@ -3,6 +3,26 @@
 
 #include "lanes.h"
 
+/* Which operator of one plane it is made of: that of the set that this source is compiled for. */
+#ifndef CONV1
+#define CONV1 kwsi_conv1_portable
+#endif
+
+void kwsi_conv1_two(const int8_t *const *rows, int columns, int n_mels, const int8_t *weight, const int16_t *threshold,
+                    uint16_t *bits) {
+    enum { MOST_WORDS = 256 / 2 + 8 }; /* kwsi_column_words of the most mels */
+    uint16_t above[MOST_WORDS], below[MOST_WORDS];
+    int words = kwsi_column_words(n_mels);
+    for (int column = 0; column < columns; column++, bits += 2 * words) {
+        CONV1(rows + 2 * column, 1, n_mels, weight, threshold, bits);
+        CONV1(rows + 2 * column, 1, n_mels, weight, threshold + KWS_CONV1_CHANNELS, above);
+        CONV1(rows + 2 * column, 1, n_mels, weight, threshold + 2 * KWS_CONV1_CHANNELS, below);
+        for (int i = 0; i < words; i++) {
+            bits[words + i] = (uint16_t)((bits[i] & above[i]) | (~bits[i] & below[i]));
+        }
+    }
+}
+
 /* Word `word` of both planes of eight rows of `words` words a plane. */
 static void store(uint64_t *out, int words, int word, const uint64_t first[KWSI_TILE],
                   const uint64_t second[KWSI_TILE]) {

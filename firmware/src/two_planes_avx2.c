@@ -12,6 +12,8 @@
 #include "kernels_x86.h"
 
 #ifdef KWSI_HAS_X86
+#define CONV1 kwsi_conv1_avx2
+#define kwsi_conv1_two kwsi_conv1_two_avx2
 #define kwsi_conv2_two kwsi_conv2_two_avx2
 #define kwsi_expand_two kwsi_expand_two_avx2
 #define kwsi_project_two kwsi_project_two_avx2

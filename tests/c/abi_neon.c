@@ -52,6 +52,13 @@ int main(void) {
     CHECK(neon->project, z, z, 2, CHANNELS, address(&affine), a, z, b);
     CHECK(neon->project, z, z, 3, CHANNELS, address(&affine), a, z, b);
     CHECK(neon->memory, z, z, STEPS, CHANNELS / 64, address(&affine), b, z, c);
+    CHECK(neon->conv1_two, address(rows), COLUMNS, MELS, z, z, a);
+    CHECK(neon->conv2_two, address(rows), COLUMNS, MELS / 4, z, z, a);
+    CHECK(neon->expand_two, z, z, CHANNELS / 64, HIDDEN, z, z, a);
+    CHECK(neon->expand_two, z, z, 3, HIDDEN, z, z, a);
+    CHECK(neon->project_two, z, z, HIDDEN / 64, CHANNELS, address(&affine), a, z, b);
+    CHECK(neon->project_two, z, z, 1, CHANNELS, address(&affine), a, z, b);
+    CHECK(neon->memory_two, z, z, STEPS, CHANNELS / 64, address(&affine), b, z, c);
     CHECK(neon->classifier, z, STEPS * CHANNELS, z, CLASSES, a);
     return 0;
 }

@@ -8,7 +8,7 @@
  * where a block of the heap ends. The first difference ends the program with a sentence that says how to see it again.
  */
 #define _DEFAULT_SOURCE /* for MAP_ANONYMOUS and M_PI */
-#include "kernels.h"
+#include "two_planes.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -149,15 +149,17 @@ static uint64_t *random_bits(size_t words, size_t alignment) {
     return bits;
 }
 
-/* [8][words] and [outputs][words]; now and then every output equals a step, or differs from it everywhere. */
-static void random_operands(int words, int outputs, uint64_t **bits, uint64_t **weight) {
-    *bits = random_bits((size_t)(KWSI_TILE * words), 8);
+/* [8][planes][words] and [outputs][words]; now and then every output equals a step, or differs from it everywhere. */
+static void random_operands(int planes, int words, int outputs, uint64_t **bits, uint64_t **weight) {
+    *bits = random_bits((size_t)(KWSI_TILE * planes * words), 8);
     *weight = random_bits((size_t)(outputs * words), 64);
     if (one_in(5)) {
         for (int o = 0; o < outputs; o++) {
             uint64_t differing = one_in(2) ? UINT64_MAX : 0;
             for (int i = 0; i < words; i++) {
-                (*weight)[o * words + i] = (*bits)[o % KWSI_TILE * words + i] ^ differing;
+                uint64_t *row = *bits + o % KWSI_TILE * planes * words;
+                (*weight)[o * words + i] = row[i] ^ differing;
+                row[(planes - 1) * words + i] = row[i];
             }
         }
     }
@@ -169,6 +171,11 @@ static int16_t *random16(int n, size_t alignment, int least) {
         values[i] = any16(least);
     }
     return values;
+}
+
+/* Edges of `n` outputs, three a channel of two planes; a count reaches `inputs`. */
+static int edges_of(int planes, int n) {
+    return planes == 1 ? n : 3 * n;
 }
 
 static int16_t *random_below(int n, int inputs) {
@@ -302,13 +309,13 @@ static void test_quantize(void) {
     COMPARE(int8_t, rows, expected, bytes, bytes);
 }
 
-static void test_conv1(void) {
+static void try_conv1(int planes, kwsi_conv1_fn *reference, kwsi_conv1_fn *run) {
     enum { O = KWS_CONV1_CHANNELS };
     int n_mels = 8 * (one_in(2) ? 4 : between(1, 32)), columns = between(1, 8);
-    int half = kwsi_half_bytes(n_mels), words = kwsi_column_words(n_mels);
+    int half = kwsi_half_bytes(n_mels), words = planes * kwsi_column_words(n_mels), edges = edges_of(planes, O);
     const int8_t *rows[2 * 8 + 3];
     int8_t *weight = input(KWSI_TAPS * O, 64);
-    int16_t *threshold = random16(O, 64, -32767);
+    int16_t *threshold = random16(edges, 64, -32767);
     void *copy;
     uint16_t *bits = output(sizeof *bits * (size_t)(columns * words), 64, &copy), *expected = copy;
     snprintf(shape, sizeof shape, "n_mels %d, columns %d", n_mels, columns);
@@ -321,8 +328,10 @@ static void test_conv1(void) {
         }
         rows[i] = row;
     }
+    for (int i = 0; i < edges; i++) {
+        threshold[i] = one_in(2) ? (int16_t)between(-9000, 9000) : threshold[i];
+    }
     for (int o = 0; o < O; o++) {
-        threshold[o] = one_in(2) ? (int16_t)between(-9000, 9000) : threshold[o];
         int is_full = one_in(3); /* spends all of the 255 */
         for (int part = 0; part < 2; part++) {
             int first = part ? 13 : 0, end = part ? 25 : 13, left = 255;
@@ -334,84 +343,116 @@ static void test_conv1(void) {
             }
         }
     }
-    kwsi_conv1_portable(rows, columns, n_mels, weight, threshold, expected);
-    tested->conv1(rows, columns, n_mels, weight, threshold, bits);
+    reference(rows, columns, n_mels, weight, threshold, expected);
+    run(rows, columns, n_mels, weight, threshold, bits);
     COMPARE(uint16_t, bits, expected, columns *words, columns *words);
 }
 
-static void test_conv2(void) {
+static void test_conv1(void) {
+    try_conv1(1, kwsi_conv1_portable, tested->conv1);
+}
+
+static void test_conv1_two(void) {
+    try_conv1(2, kwsi_conv1_two, tested->conv1_two);
+}
+
+static void try_conv2(int planes, kwsi_conv2_fn *reference, kwsi_conv2_fn *run) {
     int m = 2 * (one_in(2) ? 4 : between(1, 32)), steps = between(1, 8), words = kwsi_column_words(4 * m);
+    int total = steps * planes * (m / 2), inputs = (planes == 1 ? 1 : 3) * KWSI_TAPS * KWS_CONV1_CHANNELS;
     const uint16_t *columns[2 * 8 + 3];
     uint16_t *weight = (uint16_t *)random_bits(KWS_CONV2_CHANNELS * KWSI_TAPS / 4, 64);
-    int16_t *below = random_below(KWS_CONV2_CHANNELS, KWSI_TAPS * KWS_CONV1_CHANNELS);
+    int16_t *below = random_below(edges_of(planes, KWS_CONV2_CHANNELS), inputs);
     void *copy;
-    uint64_t *bits = output(sizeof *bits * (size_t)(steps * (m / 2)), 8, &copy), *expected = copy;
+    uint64_t *bits = output(sizeof *bits * (size_t)total, 8, &copy), *expected = copy;
     snprintf(shape, sizeof shape, "m %d, steps %d", m, steps);
     for (int i = 0; i < 2 * steps + 3; i++) {
-        uint16_t *column = (uint16_t *)random_bits((size_t)words / 4, one_in(2) ? 16 : 64);
-        column[0] = column[1] = 0;
-        for (int at = 2 + 2 * m; at < words; at++) {
-            column[at] = 0;
+        uint16_t *column = (uint16_t *)random_bits((size_t)(planes * words) / 4, one_in(2) ? 16 : 64);
+        for (int at = 0; at < planes * words; at++) {
+            column[at] = at % words < 2 || at % words >= 2 + 2 * m ? 0 : column[at];
         }
         columns[i] = column;
     }
-    kwsi_conv2_portable(columns, steps, m, weight, below, expected);
-    tested->conv2(columns, steps, m, weight, below, bits);
-    COMPARE(uint64_t, bits, expected, steps *(m / 2), steps *(m / 2));
+    reference(columns, steps, m, weight, below, expected);
+    run(columns, steps, m, weight, below, bits);
+    COMPARE(uint64_t, bits, expected, total, total);
+}
+
+static void test_conv2(void) {
+    try_conv2(1, kwsi_conv2_portable, tested->conv2);
+}
+
+static void test_conv2_two(void) {
+    try_conv2(2, kwsi_conv2_two, tested->conv2_two);
+}
+
+static void try_expand(int planes, kwsi_expand_fn *reference, kwsi_expand_fn *run) {
+    int words = random_words(), outputs = 64 * between(1, 8);
+    uint64_t *bits, *weight;
+    random_operands(planes, words, outputs, &bits, &weight);
+    int16_t *below = random_below(edges_of(planes, outputs), (planes == 1 ? 1 : 3) * 64 * words);
+    uint64_t *flip = random_bits((size_t)outputs / 64, 64);
+    void *copy;
+    uint64_t *out = output((size_t)(planes * outputs), 8, &copy), *expected = copy;
+    snprintf(shape, sizeof shape, "words %d, outputs %d", words, outputs);
+    reference(bits, weight, words, outputs, below, flip, expected);
+    run(bits, weight, words, outputs, below, flip, out);
+    COMPARE(uint64_t, out, expected, planes *outputs / 8, planes * outputs / 8);
 }
 
 static void test_expand(void) {
-    int words = random_words(), outputs = 64 * between(1, 8);
-    uint64_t *bits, *weight;
-    random_operands(words, outputs, &bits, &weight);
-    int16_t *below = random_below(outputs, 64 * words);
-    uint64_t *flip = random_bits((size_t)outputs / 64, 64);
-    void *copy;
-    uint64_t *out = output((size_t)outputs, 8, &copy), *expected = copy;
-    snprintf(shape, sizeof shape, "words %d, outputs %d", words, outputs);
-    kwsi_expand_portable(bits, weight, words, outputs, below, flip, expected);
-    tested->expand(bits, weight, words, outputs, below, flip, out);
-    COMPARE(uint64_t, out, expected, outputs / 8, outputs / 8);
+    try_expand(1, kwsi_expand_portable, tested->expand);
 }
 
-static void test_project(void) {
+static void test_expand_two(void) {
+    try_expand(2, kwsi_expand_two, tested->expand_two);
+}
+
+static void try_project(int planes, kwsi_project_fn *reference, kwsi_project_fn *run) {
     int words = random_words(), outputs = 64 * between(1, 8), has_threshold = !one_in(4);
     uint64_t *bits, *weight;
-    random_operands(words, outputs, &bits, &weight);
+    random_operands(planes, words, outputs, &bits, &weight);
     kwsi_affine_t affine = random_affine(outputs);
-    int16_t *threshold = has_threshold ? random16(outputs, 64, -32768) : NULL;
+    int16_t *threshold = has_threshold ? random16(edges_of(planes, outputs), 64, -32768) : NULL;
     void *copy, *copy_out;
     int16_t *x = output(sizeof *x * (size_t)(KWSI_TILE * outputs), 16, &copy), *expected = copy;
-    uint64_t *out = output((size_t)outputs, 8, &copy_out), *expected_out = copy_out;
+    uint64_t *out = output((size_t)(planes * outputs), 8, &copy_out), *expected_out = copy_out;
     snprintf(shape, sizeof shape, "words %d, outputs %d, threshold %d", words, outputs, has_threshold);
     for (int i = 0; i < KWSI_TILE * outputs; i++) {
         x[i] = expected[i] = any16(-32768);
     }
-    kwsi_project_portable(bits, weight, words, outputs, &affine, expected, threshold, expected_out);
-    tested->project(bits, weight, words, outputs, &affine, x, threshold, out);
+    reference(bits, weight, words, outputs, &affine, expected, threshold, expected_out);
+    run(bits, weight, words, outputs, &affine, x, threshold, out);
     COMPARE(int16_t, x, expected, KWSI_TILE *outputs, KWSI_TILE *outputs);
-    COMPARE(uint64_t, out, expected_out, outputs / 8, outputs / 8);
+    COMPARE(uint64_t, out, expected_out, planes *outputs / 8, planes * outputs / 8);
 }
 
-static void test_memory(void) {
+static void test_project(void) {
+    try_project(1, kwsi_project_portable, tested->project);
+}
+
+static void test_project_two(void) {
+    try_project(2, kwsi_project_two, tested->project_two);
+}
+
+static void try_memory(int planes, kwsi_memory_fn *reference, kwsi_memory_fn *run) {
     int steps = between(1, 40), words = one_in(2) ? 2 : one_in(8) ? between(9, 32) : between(1, 8);
-    int rows = (steps + KWSI_TILE - 1) / KWSI_TILE * KWSI_TILE, channels = 64 * words;
-    uint64_t *bits = random_bits((size_t)(rows * words), 8);
+    int rows = (steps + KWSI_TILE - 1) / KWSI_TILE * KWSI_TILE, channels = 64 * words, row = planes * words;
+    uint64_t *bits = random_bits((size_t)(rows * row), 8);
     uint64_t *weight = random_bits((size_t)(KWS_KERNEL * words), 64);
     kwsi_affine_t affine = random_affine(channels);
-    int16_t *threshold = random16(channels, 64, -32768);
+    int16_t *threshold = random16(edges_of(planes, channels), 64, -32768);
     void *copy, *copy_out;
     int16_t *x = output(sizeof *x * (size_t)(rows * channels), 16, &copy), *expected = copy;
-    uint64_t *out = output(sizeof *out * (size_t)(rows * words), 8, &copy_out), *expected_out = copy_out;
+    uint64_t *out = output(sizeof *out * (size_t)(rows * row), 8, &copy_out), *expected_out = copy_out;
     snprintf(shape, sizeof shape, "steps %d, words %d", steps, words);
     for (int i = 0; i < rows * channels; i++) {
         x[i] = expected[i] = any16(-32768);
     }
-    for (int i = steps * words; i < rows * words; i++) {
+    for (int i = steps * row; i < rows * row; i++) {
         bits[i] = draw(); /* rows beyond the last step hold anything */
     }
-    kwsi_memory_portable(bits, weight, steps, words, &affine, expected, threshold, expected_out);
-    tested->memory(bits, weight, steps, words, &affine, x, threshold, out);
+    reference(bits, weight, steps, words, &affine, expected, threshold, expected_out);
+    run(bits, weight, steps, words, &affine, x, threshold, out);
     for (int i = 0; i < rows * channels; i++) {
         int step = i / (KWSI_TILE * channels) * KWSI_TILE + i % KWSI_TILE;
         if (step < steps && x[i] != expected[i]) {
@@ -419,7 +460,15 @@ static void test_memory(void) {
         }
     }
     check_guards(x, sizeof *x * (size_t)(rows * channels));
-    COMPARE(uint64_t, out, expected_out, steps *words, rows *words);
+    COMPARE(uint64_t, out, expected_out, steps *row, rows *row);
+}
+
+static void test_memory(void) {
+    try_memory(1, kwsi_memory_portable, tested->memory);
+}
+
+static void test_memory_two(void) {
+    try_memory(2, kwsi_memory_two, tested->memory_two);
 }
 
 static void test_classifier(void) {
@@ -453,9 +502,21 @@ static const struct {
     const char *name;
     void (*test)(void);
 } operators[] = {
-    {"window", test_window}, {"spectrum", test_spectrum},     {"mel", test_mel},       {"quantize", test_quantize},
-    {"conv1", test_conv1},   {"conv2", test_conv2},           {"expand", test_expand}, {"project", test_project},
-    {"memory", test_memory}, {"classifier", test_classifier},
+    {"window", test_window},
+    {"spectrum", test_spectrum},
+    {"mel", test_mel},
+    {"quantize", test_quantize},
+    {"conv1", test_conv1},
+    {"conv2", test_conv2},
+    {"expand", test_expand},
+    {"project", test_project},
+    {"memory", test_memory},
+    {"classifier", test_classifier},
+    {"conv1_two", test_conv1_two},
+    {"conv2_two", test_conv2_two},
+    {"expand_two", test_expand_two},
+    {"project_two", test_project_two},
+    {"memory_two", test_memory_two},
 };
 enum { OPERATORS = sizeof operators / sizeof *operators };
 

@@ -45,7 +45,18 @@ STAGES = (
     "memory",
     "classifier",
 )
+PARTS = ("products", "edges", "residual")
+"""What the operators of two planes share; of a model that has them, expand, project and linear are nothing else."""
 FRONT_END = ("window", "spectrum", "mel")
+OF_FUNCTION = {
+    "kwsi_count_two_neon": "products",
+    "kwsi_compare_two_neon": "edges",
+    "kwsi_residual_neon": "residual",
+    "count_memory": "memory",
+    "kwsi_memory_two_neon": "memory",
+    "kwsi_conv2_two_neon": "conv2",
+}
+"""Stages or parts that functions of two planes are, where the name of their file does not say it."""
 REST = "rest"
 WINDOWS_PER_SECOND = 8
 """Decisions a second that figures per second are also given for, whatever the model's own hop."""
@@ -77,7 +88,8 @@ class Program:
         operator = re.match(f"({'|'.join(OPERATORS)})_", name)
         if operator:
             return operator[1]
-        return "mel" if self.functions.name(address) == "kwsi_decibels" else REST
+        function = self.functions.name(address).split(".")[0]
+        return "mel" if function == "kwsi_decibels" else OF_FUNCTION.get(function, REST)
 
 
 def build(model: FoldedModel, folder: Path, flags: tuple[str, ...] = (), link_flags: tuple[str, ...] = ()) -> Program:
@@ -169,9 +181,11 @@ def _per(counts: Counter[str], times: int) -> dict[str, int]:
 
 
 def _split(stages: dict[str, int], linear: float) -> dict[str, int]:
-    """``stages`` in order, with the linear layer's share taken out of `project`."""
-    found = {**stages, "linear": round(linear), "project": stages.get("project", 0) - round(linear)}
-    return {stage: found[stage] for stage in (*STAGES, REST) if found.get(stage)}
+    """``stages`` in order, with the linear layer's share taken out of `project` where that is a stage."""
+    found = dict(stages)
+    if "project" in stages:
+        found.update(linear=round(linear), project=stages["project"] - round(linear))
+    return {stage: found[stage] for stage in (*STAGES, *PARTS, REST) if found.get(stage)}
 
 
 def stack_bytes(program: Program, delta: int, isa: str) -> int:
@@ -209,7 +223,7 @@ def show(results: list[dict[str, Any]]) -> None:
             table = Table("stage", title=f"{result['isa']}: instructions for {title}", title_justify="left")
             for delta in depths:
                 table.add_column(f"depth {delta}", justify="right")
-            for stage in (*STAGES, REST):
+            for stage in (*STAGES, *PARTS, REST):
                 if any(stage in depth[kind] for depth in depths.values()):
                     table.add_row(stage, *(f"{depth[kind].get(stage, 0):,}" for depth in depths.values()))
             table.add_section()

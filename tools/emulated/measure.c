@@ -45,7 +45,7 @@ static void feed(kws_state_t *kws, size_t from, size_t n) {
     kws_feed(kws, pcm + from, n, events, KWS_EVENT_CAPACITY(n));
 }
 
-/* What network.c does before the first block. */
+/* What network.c does before the first block, where inputs have one plane. */
 static void run_linear(kws_state_t *kws) {
     const kws_model_t *model = kws->model;
     const kws_depth_t *depth = kws->depth;
