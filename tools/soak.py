@@ -208,10 +208,13 @@ class Watch:
     def __init__(self, listener: Listener, card: SoundCard, tape: Tape, cycles: int) -> None:
         console = Console(file=io.StringIO(), width=120, height=40, force_terminal=True, color_system="truecolor")
         self._console, self._page = console, pages.Page(console, listener)
-        self._card, self._tape, self._cycles = card, tape, cycles
+        self._card, self._tape = card, tape
         self._total = cycles * tape.length
         self.samples = self.checksum = 0
-        self.events: list[list[tuple[str, int, float]]] = [[] for _ in range(cycles)]
+        # Only these two cycles are kept: what the tool itself remembers must not grow.
+        self.first: list[tuple[str, int, float]] | None = None
+        self._now: list[tuple[str, int, float]] = []
+        self.differing: list[int] = []
         self.others = 0
         self.memory: list[int] = []  # resident bytes after each cycle
         self.said: list[str] = []
@@ -243,14 +246,22 @@ class Watch:
         self._card.heard(self.samples)
 
     def _sort(self, event: Event) -> None:
-        cycle, place = divmod(round(event.time * SAMPLE_RATE), self._tape.length)
-        # What is decided within the window and average after the words is still theirs in part.
+        place = round(event.time * SAMPLE_RATE) % self._tape.length
         if place <= WORDS_SECONDS * SAMPLE_RATE:
-            self.events[cycle].append((event.word, place, event.score))
+            self._now.append((event.word, place, event.score))
         else:
             self.others += 1
 
+    def end_cycle(self, number: int) -> None:
+        """Compares what was heard since the last one with the first."""
+        if self.first is None:
+            self.first = self._now
+        elif self._now != self.first:
+            self.differing.append(number)
+        self._now = []
+
     def _each_cycle(self, cycle: int) -> None:
+        self.end_cycle(cycle - 1)
         self._console.print(self._page.page())
         self._console.file.seek(0)
         self._console.file.truncate()
@@ -270,8 +281,9 @@ def resident_bytes() -> int:
 
 def result(watch: Watch, card: SoundCard, tape: Tape, cycles: int, seconds: float) -> dict[str, Any]:
     """The figures, and under ``faults`` a sentence for each thing that is not as it must be."""
-    first = watch.events[0]
-    differing = [number for number, events in enumerate(watch.events) if events != first]
+    if len(watch.memory) < cycles:  # a resampler keeps the end of the last one
+        watch.end_cycle(cycles - 1)
+    first, differing = watch.first or [], watch.differing
     # A twelfth of the run, two hours of a day, is passed over: by then every buffer has its size.
     part = max(1, len(watch.memory) // 12)
     early, late = min(watch.memory[part : 2 * part + 1]), min(watch.memory[-part:])
