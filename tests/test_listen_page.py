@@ -77,9 +77,19 @@ def test_the_page_holds_all_that_there_is_to_see():
     for index, name in enumerate(names):
         bar = next(line for line in lines if re.search(rf"(^| ){re.escape(name)} ", line) and "·" in line)
         assert f" {page._stream.scores[index]:.2f}" in bar
-    assert "sensitivity 0.50  gate off  CPU" in lines[-2]
+    assert lines[-2].strip() == "depth 1  sensitivity 0.50  gate off"
     assert sum("▀" in line for line in lines) == random_model(1).preset.n_mels // 2
     assert page.lines()[-1].plain.endswith("score 0.91   depth 2")
+
+
+def test_the_status_says_what_runs_and_what_it_costs():
+    page, console, _ = page_on(110, 30)
+    page._work.cpu, page._work.shares = 0.0734, {0: 0.4, 1: 0.05, 2: 0.0, 4: 0.6}
+    for key in "dddg-":
+        page._controls.press(key)
+    assert shown(page, console)[-2].strip() == (
+        "depth adaptive  sensitivity 0.45  gate -70 dBFS  CPU 7.3 %  windows: gated 40 %  depth 1 5 %  depth 4 60 %"
+    )
 
 
 def test_a_score_bar_is_as_long_as_the_score_and_marks_the_threshold():

@@ -97,3 +97,17 @@ def test_memory_that_grows_is_noticed(run, monkeypatch):
     monkeypatch.setattr(soak.Watch, "show", hoard)
     figures, status = run()
     assert status == 1 and any("memory grew" in fault for fault in figures["faults"])
+
+
+def test_ctrl_c_gives_the_figures_so_far(run, monkeypatch):
+    real = soak.Watch.show
+
+    def show(self, heard):
+        real(self, heard)
+        if self.samples > 2.5 * self._tape.length:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(soak.Watch, "show", show)
+    figures, status = run()
+    assert (figures["cycles"], figures["faults"], status) == (2, [], 0)
+    assert figures["samples_lost"] is None and figures["heard_each_cycle"]

@@ -9,7 +9,8 @@ silence. So the words must be heard in every cycle at the same sample with the s
 of one folder of recordings a word; without it noise takes the words' place, which only a model that hears something in
 noise answers.
 
-Ends with status 1 where a sample or a word is missing, a time has moved, or memory has grown.
+Ctrl-C ends it early, with the figures so far. The exit status is 1 where a sample or a word is missing, a time has
+moved, or memory has grown.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ WORDS_SECONDS, DRAWN_SECONDS, SILENCE_SECONDS = 25.0, 30.0, 4.0
 POOL = 300
 """Recordings that the drawn parts use."""
 
-WAITING_SECONDS = 1.0
-"""How far the sound card may be ahead; the listener may be 5 s behind before it has to drop sound."""
+AHEAD_SECONDS = (0.5, 4.0)
+"""The sound card goes on when it is less than the first ahead, until it is the second ahead, so that the threads change
+seldom. A listener that is 5 s behind would have to drop sound."""
 
 GROWTH_BYTES = 2 << 20
 """What resident memory may grow by. It goes up and down with every cycle that is made, so the least of one part of the
@@ -173,9 +175,10 @@ class SoundCard(types.ModuleType):
 
     def heard(self, samples: int) -> None:
         """Tells how many samples of 16 kHz have been heard in all."""
-        with self._more:
-            self._heard = samples * self._tape.rate // SAMPLE_RATE
-            self._more.notify()
+        self._heard = samples * self._tape.rate // SAMPLE_RATE
+        if self.delivered - self._heard < AHEAD_SECONDS[0] * self._tape.rate:
+            with self._more:
+                self._more.notify()
 
     def _end(self, ignore_errors: bool) -> None:
         with self._more:
@@ -183,7 +186,7 @@ class SoundCard(types.ModuleType):
             self._more.notify()
 
     def _play(self, callback: Callable[..., None]) -> None:
-        ahead = WAITING_SECONDS * self._tape.rate
+        least, most = (seconds * self._tape.rate for seconds in AHEAD_SECONDS)
         status = types.SimpleNamespace(input_overflow=False)
         # One buffer for all blocks: the real one's is only valid during the callback.
         buffer = np.zeros((2048, 1), np.float32)
@@ -192,10 +195,11 @@ class SoundCard(types.ModuleType):
             sound, at = cycle / np.float32(32768.0), 0
             while at < len(sound):
                 block = sound[at : at + int(self._rng.integers(1, len(buffer) + 1))]
-                with self._more:
-                    self._more.wait_for(lambda: self._ended or self.delivered - self._heard < ahead)
-                    if self._ended:
-                        return
+                if self.delivered - self._heard >= most:
+                    with self._more:
+                        self._more.wait_for(lambda: self._ended or self.delivered - self._heard < least)
+                if self._ended:
+                    return
                 buffer[: len(block), 0] = block
                 callback(buffer[: len(block)], len(block), None, status)
                 at += len(block)
@@ -208,10 +212,13 @@ class Watch:
     def __init__(self, listener: Listener, card: SoundCard, tape: Tape, cycles: int) -> None:
         console = Console(file=io.StringIO(), width=120, height=40, force_terminal=True, color_system="truecolor")
         self._console, self._page = console, pages.Page(console, listener)
-        self._card, self._tape, self._cycles = card, tape, cycles
+        self._card, self._tape = card, tape
         self._total = cycles * tape.length
         self.samples = self.checksum = 0
-        self.events: list[list[tuple[str, int, float]]] = [[] for _ in range(cycles)]
+        # Only these two cycles are kept: what the tool itself remembers must not grow.
+        self.first: list[tuple[str, int, float]] | None = None
+        self._now: list[tuple[str, int, float]] = []
+        self.differing: list[int] = []
         self.others = 0
         self.memory: list[int] = []  # resident bytes after each cycle
         self.said: list[str] = []
@@ -243,14 +250,22 @@ class Watch:
         self._card.heard(self.samples)
 
     def _sort(self, event: Event) -> None:
-        cycle, place = divmod(round(event.time * SAMPLE_RATE), self._tape.length)
-        # What is decided within the window and average after the words is still theirs in part.
+        place = round(event.time * SAMPLE_RATE) % self._tape.length
         if place <= WORDS_SECONDS * SAMPLE_RATE:
-            self.events[cycle].append((event.word, place, event.score))
+            self._now.append((event.word, place, event.score))
         else:
             self.others += 1
 
+    def end_cycle(self, number: int) -> None:
+        """Compares what was heard since the last one with the first."""
+        if self.first is None:
+            self.first = self._now
+        elif self._now != self.first:
+            self.differing.append(number)
+        self._now = []
+
     def _each_cycle(self, cycle: int) -> None:
+        self.end_cycle(cycle - 1)
         self._console.print(self._page.page())
         self._console.file.seek(0)
         self._console.file.truncate()
@@ -268,16 +283,23 @@ def resident_bytes() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def result(watch: Watch, card: SoundCard, tape: Tape, cycles: int, seconds: float) -> dict[str, Any]:
-    """The figures, and under ``faults`` a sentence for each thing that is not as it must be."""
-    first = watch.events[0]
-    differing = [number for number, events in enumerate(watch.events) if events != first]
+def result(watch: Watch, card: SoundCard, tape: Tape, cycles: int, seconds: float, whole: bool) -> dict[str, Any]:
+    """The figures, and under ``faults`` a sentence for each thing that is not as it must be.
+
+    Of a run that was not heard to its end (``whole``), what the sound card delivered last is still under way, and a
+    lost sample shows in the words alone.
+    """
+    if not watch.memory:
+        raise KwsError("Not one cycle was heard; let it run longer.")
+    if len(watch.memory) < cycles:  # a resampler keeps the end of the last one
+        watch.end_cycle(cycles - 1)
+    first, differing = watch.first or [], watch.differing
     # A twelfth of the run, two hours of a day, is passed over: by then every buffer has its size.
     part = max(1, len(watch.memory) // 12)
     early, late = min(watch.memory[part : 2 * part + 1]), min(watch.memory[-part:])
-    lost = card.delivered * SAMPLE_RATE // tape.rate - watch.samples
+    lost = card.delivered * SAMPLE_RATE // tape.rate - watch.samples if whole else 0
     faults = []
-    if tape.rate == SAMPLE_RATE and (lost or card.checksum != watch.checksum):
+    if whole and tape.rate == SAMPLE_RATE and (lost or card.checksum != watch.checksum):
         faults.append(f"{lost} samples are missing, or some were changed")
     if abs(lost) > SAMPLE_RATE // 5:
         faults.append(f"{lost} samples are missing")
@@ -297,7 +319,7 @@ def result(watch: Watch, card: SoundCard, tape: Tape, cycles: int, seconds: floa
         "cycles": cycles,
         "seconds": round(seconds, 1),
         "samples": watch.samples,
-        "samples_lost": lost,
+        "samples_lost": lost if whole else None,
         "words": [{"word": word, "second": round(second, 2)} for word, second in tape.places],
         "heard_each_cycle": [
             {"word": word, "second": place / SAMPLE_RATE, "score": round(score, 4)} for word, place, score in first
@@ -330,8 +352,12 @@ def main() -> None:
         listener = Listener("soak", engine, reconnect=False)
         watch = Watch(listener, card, tape, cycles)
         began = time.monotonic()
-        Session(listener).run(watch)
-        figures = result(watch, card, tape, cycles, time.monotonic() - began)
+        try:
+            Session(listener).run(watch)
+            whole = True
+        except KeyboardInterrupt:
+            cycles, whole = len(watch.memory), False
+        figures = result(watch, card, tape, cycles, time.monotonic() - began, whole)
     except KwsError as error:
         raise SystemExit(f"soak: {error}") from error
     text = json.dumps(figures, indent=1)

@@ -193,8 +193,9 @@ class Page:
         depth = ADAPTIVE if controls.depth == ADAPTIVE else f"{controls.depth}"
         gate = "off" if controls.gate <= -100.0 else f"{controls.gate:.0f} dBFS"
         line = Text(f"depth {depth}  sensitivity {controls.sensitivity:.2f}  gate {gate}", style="bold")
-        line.append(f"  CPU {100 * self._work.cpu:.1f} %  ", style="cyan")
-        line.append(f"windows: {ran}" if ran else "", style="dim")
+        if ran:  # neither figure is known before the first second has passed
+            line.append(f"  CPU {100 * self._work.cpu:.1f} %  ", style="cyan")
+            line.append(f"windows: {ran}", style="dim")
         return line
 
     def _scores(self, width: int) -> list[Text]:
