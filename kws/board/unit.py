@@ -36,6 +36,7 @@ ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
+PrivateMounts=yes
 PrivateTmp=yes
 PrivateUsers=no
 KeyringMode=private
