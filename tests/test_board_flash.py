@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import io
 import json
@@ -28,7 +29,7 @@ from reference import stimulus
 from typer.testing import CliRunner, Result
 
 from kws import cli
-from kws.board import build, card, compiler, elf, fat, image, initramfs, parts
+from kws.board import build, card, compiler, elf, fat, image, initramfs, overlay, parts
 from kws.board.disks import Machine
 from kws.engine import Engine
 from kws.errors import KwsError
@@ -59,6 +60,10 @@ FILES = {
     "a.b.c": b"abc",
     "x" * 13: b"13",
     "y" * 26 + ".txt": b"26",
+    "folder/one": b"1",
+    "folder/a long name in it.bin": bytes(5000),
+    "folder/deeper/two": b"2",
+    **{f"many/file number {i}": bytes([i]) for i in range(60)},  # more than a cluster of names
     **{f"file number {i}.bin": bytes([i]) * i * 100 for i in range(40)},
 }
 
@@ -74,7 +79,13 @@ def test_the_table_and_the_file_system_are_sound(tmp_path: Path) -> None:
     assert entry["start"] + entry["size"] == 128 * MIB // 512
     checked = run([system_tool("fsck.vfat"), "-n", "-v", partition(disk.read_bytes(), tmp_path)])
     assert checked.returncode == 0, checked.stdout
-    assert f"{len(FILES) + 1} files" in checked.stdout
+    folders = {str(parent) for name in FILES for parent in Path(name).parents}  # "." is one, for the label
+    assert f"{len(FILES) + len(folders)} files" in checked.stdout
+
+
+def every_file(folder: Path) -> dict[str, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 def test_every_file_comes_back_through_mtools(tmp_path: Path) -> None:
@@ -83,7 +94,7 @@ def test_every_file_comes_back_through_mtools(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     copied = run(["mcopy", "-i", path, "-s", "::*", tmp_path / "out"])
     assert copied.returncode == 0, copied.stderr
-    assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == FILES
+    assert every_file(tmp_path / "out") == FILES
     # What a Pi's boot ROM looks for has its own short name, and no long one.
     shown = run(["mdir", "-i", path, "::bootcode.bin"]).stdout
     assert re.search(r"^bootcode bin +4 \S+ +\S+ *$", shown, re.M), shown
@@ -114,7 +125,9 @@ def test_any_names_and_sizes_are_sound(tmp_path_factory: pytest.TempPathFactory,
         ({"a": bytes(129 * MIB)}, 128 * MIB, "The files need 135,267,328 bytes"),
         ({"a": b""}, 64 * MIB, "is too small for FAT32"),
         ({"a": b"", "A": b""}, 128 * MIB, "nothing but the case"),
-        ({"a/b": b""}, 128 * MIB, "cannot name a file"),
+        ({"a/b": b"", "a/B": b""}, 128 * MIB, "nothing but the case"),
+        ({"a": b"", "a/b": b""}, 128 * MIB, "lies in a file"),
+        ({"a//b": b""}, 128 * MIB, "cannot name a file"),
         ({"käse": b""}, 128 * MIB, "cannot name a file"),
     ],
 )
@@ -170,7 +183,7 @@ def test_the_card_holds_all_that_a_pi_needs(tmp_path: Path) -> None:
     assert len(appliance.image) == image.SIZE
     (tmp_path / "out").mkdir()
     run(["mcopy", "-i", partition(appliance.image, tmp_path), "-s", "::*", tmp_path / "out"])
-    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (tmp_path / "out").iterdir()}
+    found = {name: hashlib.sha256(data).hexdigest() for name, data in every_file(tmp_path / "out").items()}
     assert found == appliance.hashes()
     assert {*image.FIRMWARE_FILES, *image.BOARDS, "kernel8.img", "initrd.gz", "cmdline.txt", "speech.wav"} < set(found)
     assert (tmp_path / "out/kws.txt").read_bytes() == b"gain = 1\r\n"
@@ -180,6 +193,37 @@ def test_the_card_holds_all_that_a_pi_needs(tmp_path: Path) -> None:
     lacking = {path: data for path, data in FIRMWARE.items() if not path.endswith("start4.elf")}
     with pytest.raises(KwsError, match=r"lacks usr/lib/raspi-firmware/start4.elf"):
         image.build(b"listener", b"init", KERNEL, lacking)
+
+
+def test_the_overlay_is_what_the_devicetree_compiler_reads(tmp_path: Path) -> None:
+    path = tmp_path / "microphone.dtbo"
+    path.write_bytes(overlay.i2s_microphone())
+    read = run([system_tool("dtc"), "-I", "dtb", "-O", "dts", path])
+    assert read.returncode == 0, read.stderr
+    assert 'simple-audio-card,name = "I2S microphone";' in read.stdout
+    assert 'pcm_gpio18 = "/fragment@0/__overlay__:pinctrl-0:0";' in read.stdout
+
+
+@pytest.mark.parametrize("board", [name for name in image.BOARDS if name.startswith(("bcm2837", "bcm2711"))])
+def test_the_overlay_applies_to_the_tree_of_every_board_with_that_interface(tmp_path: Path, board: str) -> None:
+    kernel, _ = pinned_parts()
+    (tmp_path / "board.dtb").write_bytes(next(data for path, data in kernel.items() if path.endswith(f"/{board}")))
+    (tmp_path / "microphone.dtbo").write_bytes(overlay.i2s_microphone())
+    merged = tmp_path / "merged.dtb"
+    applied = run([system_tool("fdtoverlay"), "-i", tmp_path / "board.dtb", "-o", merged, tmp_path / "microphone.dtbo"])
+    assert applied.returncode == 0, applied.stderr
+
+    def get(node: str, name: str) -> str:
+        return run([system_tool("fdtget"), "-t", "x", merged, node, name]).stdout.strip()
+
+    i2s, card = "/soc/i2s@7e203000", "/i2s-microphone-card"
+    dma = get("/soc/dma-controller@7e007000", "phandle")
+    assert get(i2s, "dmas") == f"{dma} 2 {dma} 3"
+    assert get(i2s, "pinctrl-0") == get("/soc/gpio@7e200000/pcm-gpio18", "phandle")
+    assert get(f"{card}/simple-audio-card,cpu", "sound-dai") == get(i2s, "phandle")
+    assert get(f"{card}/simple-audio-card,codec", "sound-dai") == get("/i2s-microphone", "phandle")
+    assert get(card, "simple-audio-card,frame-master") == get(f"{card}/simple-audio-card,cpu", "phandle")
+    assert len({get(f"{card}/simple-audio-card,cpu", "phandle"), get("/i2s-microphone", "phandle"), dma}) == 3
 
 
 def deb(files: dict[str, bytes]) -> bytes:
@@ -420,6 +464,7 @@ def test_the_command_writes_after_the_name_was_typed_and_not_before(
     assert len(written) == image.SIZE and device.read_bytes()[: image.SIZE] == written
 
 
+@functools.cache
 def pinned_parts() -> tuple[dict[str, bytes], dict[str, bytes]]:
     """Files of the kernel's and the firmware's package, which are too large to be downloaded for a test."""
     folder = Path(os.environ.get("KWS_PARTS", "~/.cache/kws/parts")).expanduser()

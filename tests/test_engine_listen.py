@@ -73,6 +73,21 @@ def test_a_file_gives_the_events_of_the_stream(listen: Path, model: FoldedModel,
     assert len(expected) > 5 and {'say "ja\\nein"'} & {line["word"] for line in expected}
 
 
+def test_the_decision_has_its_settings(listen: Path, model: FoldedModel, tmp_path: Path) -> None:
+    # Each of them is shown to be the stream's in test_rpi_listener.py, whose program reads them by the same header.
+    pcm, path = stimulus(8, 40000), tmp_path / "sound.wav"
+    soundfile.write(path, pcm, 16000)
+    stream = Engine(model).stream()
+    stream.set_adaptive()
+    stream.set_sensitivity(0.6)
+    stream.set_refractory(0.01)
+    events = stream.feed(np.concatenate([pcm, np.zeros(16000, np.int16)]))
+    options = ["--depth", "adaptive", "--sensitivity", 0.6, "--refractory", 0.01]
+    found = lines(call(listen, *options, path))
+    assert [(line["word"], line["depth"]) for line in found] == [(e.word, e.depth) for e in events]
+    assert found != heard(model, pcm, str(path))
+
+
 def test_raw_samples_from_standard_input(listen: Path, model: FoldedModel) -> None:
     pcm = stimulus(9, 30000)
     assert lines(call(listen, "-", sound=pcm.astype("<i2").tobytes())) == heard(model, pcm, "-")
@@ -181,6 +196,8 @@ def test_files_that_cannot_be_read(listen: Path, tmp_path: Path) -> None:
         "--depth 3 -",
         "--depth 0 -",
         "--depth 1x -",
+        "--gate loud -",
+        "--colour red -",
         "--help",
         "-x",
     ],

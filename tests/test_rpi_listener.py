@@ -257,6 +257,20 @@ def test_a_card_at_another_rate(listener: Path, model: FoldedModel, tmp_path: Pa
     assert same and same == from_file[: len(same)]
 
 
+def test_a_card_at_the_rate_that_is_asked_for(listener: Path, tmp_path: Path) -> None:
+    env = card(tmp_path, stimulus(8, 40000)[:, None] / 32768, "s16", 44100)
+    assert "16000" not in call(listener, "--rate", 44100, env=env).stderr
+    with subprocess.Popen(
+        [listener, "--rate", "48000"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {k: str(v) for k, v in env.items()},
+    ) as process:
+        assert process.stderr is not None
+        assert "offers no sampling rate that this program converts" in process.stderr.readline()
+        process.terminate()
+
+
 def test_an_overrun_is_said_and_listening_goes_on(listener: Path, model: FoldedModel, tmp_path: Path) -> None:
     pcm = stimulus(8, 40000)
     result = call(listener, env=card(tmp_path, pcm[:, None] / 32768, "s16", script="900x 20000x"))
@@ -547,6 +561,8 @@ BAD_OPTIONS = [
     ("--gain x", "gain x: give"),
     ("--gain 61", "give -60 to 60"),
     ("--gain nan", "give -60 to 60"),
+    ("--rate 44100.5", "8000 to 192000"),
+    ("--rate 7999", "8000 to 192000"),
     ("--depth 3", "no such depth"),
     ("--depth 1.5", "no such depth"),
     ("--channel 0", "give 1 to 32"),

@@ -22,15 +22,15 @@ _RESERVED = 32
 _END_OF_CHAIN = 0x0FFFFFFF
 _LEAST_CLUSTERS = 65525  # with fewer, it would be FAT16
 _DATE = (2020 - 1980) << 9 | 1 << 5 | 1  # of every file: 1 January 2020
-_VOLUME, _ARCHIVE, _LONG = 0x08, 0x20, 0x0F
+_VOLUME, _FOLDER, _ARCHIVE, _LONG = 0x08, 0x10, 0x20, 0x0F
 _LONG_OFFSETS = (1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30)
 
 
 def disk_image(files: Mapping[str, bytes], size: int, label: str, serial: int) -> bytes:
-    """A disk of ``size`` bytes whose one partition holds ``files`` in its root folder.
+    """A disk of ``size`` bytes whose one partition holds ``files``.
 
     Args:
-        files: content by name, in ASCII; names differ in more than case.
+        files: content by name, in ASCII, folders before it with a slash; names differ in more than case.
         size: of the disk in bytes, a multiple of 512.
         label: of the volume, at most 11 ASCII characters.
         serial: of disk and volume, 32 bits.
@@ -45,26 +45,12 @@ def disk_image(files: Mapping[str, bytes], size: int, label: str, serial: int) -
     if clusters < _LEAST_CLUSTERS:
         raise KwsError(f"An image of {size:,} bytes is too small for FAT32; make it 128 MB or more.")
 
-    folder = bytearray(_entry(label.upper().ljust(11).encode("ascii"), _VOLUME, 0, 0))
-    names = list(files)
-    if len({name.lower() for name in names}) < len(names):
-        raise KwsError("Two files of the card differ in nothing but the case of their names; rename one.")
-    entries = 1 + sum(1 + _long_count(name) for name in names)
-    folder_clusters = max(1, -(-entries * 32 // _CLUSTER))
-    table = [0x0FFFFFF8, _END_OF_CHAIN]
-    _chain(table, folder_clusters)
-    data = bytearray(folder_clusters * _CLUSTER)
-    for number, name in enumerate(names):
-        content = files[name]
-        first = len(table) if content else 0
-        folder += b"".join(_named_entry(name, number, first, len(content)))
-        needed = -(-len(content) // _CLUSTER)
-        _chain(table, needed)
-        data += content + bytes(needed * _CLUSTER - len(content))
+    volume = _Volume()
+    volume.add_folder(_tree(files), _entry(label.upper().ljust(11).encode("ascii"), _VOLUME, 0, 0))
+    table, data = volume.table, volume.data
     used = len(table) - 2
     if used > clusters:
         raise KwsError(f"The files need {used * _CLUSTER:,} bytes, and the card's image has {clusters * _CLUSTER:,}.")
-    data[: len(folder)] = folder
 
     fat = struct.pack(f"<{len(table)}I", *table).ljust(fat_sectors * SECTOR, b"\0")
     boot = _boot_sector(sectors, fat_sectors, label, serial)
@@ -74,8 +60,8 @@ def disk_image(files: Mapping[str, bytes], size: int, label: str, serial: int) -
         head[copy * SECTOR : (copy + 2) * SECTOR] = boot + info
     image = bytearray(size)
     image[:SECTOR] = _partition_table(sectors, serial)
-    volume = bytes(head) + fat + fat + bytes(data)
-    image[START * SECTOR : START * SECTOR + len(volume)] = volume
+    content = bytes(head) + fat + fat + bytes(data)
+    image[START * SECTOR : START * SECTOR + len(content)] = content
     return bytes(image)
 
 
@@ -87,10 +73,61 @@ def _fat_sectors(sectors: int) -> int:
     return count
 
 
-def _chain(table: list[int], clusters: int) -> None:
-    """Appends a chain of ``clusters`` clusters one after another."""
-    first = len(table)
-    table += [first + i + 1 for i in range(clusters - 1)] + ([_END_OF_CHAIN] if clusters else [])
+_Tree = dict[str, "bytes | _Tree"]
+
+
+def _tree(files: Mapping[str, bytes]) -> _Tree:
+    root: _Tree = {}
+    for path, content in files.items():
+        *folders, name = path.split("/")
+        place = root
+        for folder in folders:
+            below = place.setdefault(folder, {})
+            if not isinstance(below, dict):
+                raise KwsError(f"'{path}' lies in a file of the card; rename it.")
+            place = below
+        place[name] = content
+    return root
+
+
+class _Volume:
+    """Clusters, and the table that chains them."""
+
+    def __init__(self) -> None:
+        self.table = [0x0FFFFFF8, _END_OF_CHAIN]
+        self.data = bytearray()
+
+    def add(self, content: bytes) -> int:
+        """Adds clusters one after another that hold ``content``; returns the first, 0 for none."""
+        first, count = len(self.table), -(-len(content) // _CLUSTER)
+        self.table += [first + i + 1 for i in range(count - 1)] + ([_END_OF_CHAIN] if count else [])
+        self.data += content.ljust(count * _CLUSTER, b"\0")
+        return first if count else 0
+
+    def add_folder(self, tree: _Tree, label: bytes = b"", parent: int | None = None) -> int:
+        """Adds a folder and all below it; returns its first cluster.
+
+        Args:
+            tree: what it holds.
+            label: the first entry of the root folder, which has no ``parent``.
+            parent: first cluster of the folder that it lies in; 0 stands for the root folder.
+        """
+        if len({name.lower() for name in tree}) < len(tree):
+            raise KwsError("Two files of the card differ in nothing but the case of their names; rename one.")
+        entries = (1 if parent is None else 2) + sum(1 + _long_count(name) for name in tree)
+        first = self.add(bytes(32 * entries))
+        content = bytearray(label)
+        if parent is not None:
+            content += _entry(b".".ljust(11), _FOLDER, first, 0) + _entry(b"..".ljust(11), _FOLDER, parent, 0)
+        for number, (name, item) in enumerate(tree.items()):
+            if isinstance(item, dict):
+                place, kind, size = self.add_folder(item, parent=0 if parent is None else first), _FOLDER, 0
+            else:
+                place, kind, size = self.add(item), _ARCHIVE, len(item)
+            content += b"".join(_named_entry(name, number, kind, place, size))
+        start = (first - 2) * _CLUSTER
+        self.data[start : start + len(content)] = content
+        return first
 
 
 def _partition_table(sectors: int, serial: int) -> bytes:
@@ -189,7 +226,7 @@ def _short_name(name: str, number: int) -> bytes:
     return f"{stem.upper():<8}{extension.upper():<3}".encode("ascii")
 
 
-def _named_entry(name: str, number: int, cluster: int, size: int) -> Iterator[bytes]:
+def _named_entry(name: str, number: int, kind: int, cluster: int, size: int) -> Iterator[bytes]:
     if not name.isascii() or not name.isprintable() or not 1 <= len(name) <= 255 or set(name) & set('\\/:*?"<>|'):
         raise KwsError(f"'{name}' cannot name a file on a FAT card; rename it.")
     short = _short_name(name, number)
@@ -206,4 +243,4 @@ def _named_entry(name: str, number: int, cluster: int, size: int) -> Iterator[by
         for offset, unit in zip(_LONG_OFFSETS, units[13 * (part - 1) :], strict=False):
             struct.pack_into("<H", entry, offset, unit)
         yield bytes(entry)
-    yield _entry(short, _ARCHIVE, cluster, size, _case_flags(name) or 0)
+    yield _entry(short, kind, cluster, size, _case_flags(name) or 0)

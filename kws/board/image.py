@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kws.board import initramfs
+from kws.board import initramfs, overlay
 from kws.board.fat import disk_image
 from kws.board.unit import SETTINGS
 from kws.errors import KwsError
@@ -36,6 +36,8 @@ upstream_kernel=1
 disable_splash=1
 kernel=kernel8.img
 initramfs initrd.gz
+# For an I2S microphone (Zero 2 W, 3, 4), remove the # before the next line.
+#dtoverlay=kws-i2s-microphone
 
 [pi5]
 cmdline=cmdline5.txt
@@ -99,6 +101,7 @@ def build(
         "kernel8.img": _find(kernel, "/vmlinuz"),
         "initrd.gz": initramfs.build(listener, init, drivers, settings),
         "config.txt": CONFIG.encode(),
+        "overlays/kws-i2s-microphone.dtbo": overlay.i2s_microphone(),
         "kws.txt": settings.replace("\n", "\r\n").encode(),  # for the editors of every system
         "LICENCE-firmware.txt": _find(firmware, "usr/share/doc/raspi-firmware/copyright"),
         "LICENCE-kernel.txt": _find(kernel, "/copyright"),

@@ -18,6 +18,8 @@ DRIVERS = (
     *("pinctrl-brcmstb-bcm2712", "sdhci-brcmstb"),
     *("irq-bcm2712-mip", "clk-rp1", "pinctrl-rp1", "rp1_pci", "xhci-plat-hcd", "dwc3"),
     "snd-usb-audio",
+    # an I2S microphone, of Pi 3, Zero 2 W and Pi 4
+    *("snd-soc-bcm2835-i2s", "snd-soc-dmic", "snd-soc-simple-card"),
     "bcm2835_wdt",
 )
 """Kernel modules that the appliance loads, beside what they need. Those that a kernel has built in are passed over."""

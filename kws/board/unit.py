@@ -36,6 +36,7 @@ ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
+PrivateMounts=yes
 PrivateTmp=yes
 PrivateUsers=no
 KeyringMode=private
@@ -65,12 +66,19 @@ SETTINGS = """\
 # device = USB
 # channel = 1
 # gain = 12
+# model = mine.kws
 # words = yes, no
+# sensitivity = 0.6
+# sensitivity = yes=0.4
 # threshold = 0.7
 # threshold = yes=0.8
+# depth = adaptive
+# gate = -55
+# refractory = 1
 # exec = /usr/local/bin/my-program
 # gpio = 17
 # gpio-seconds = 1
 # udp = 192.168.1.5:9000
+# tcp = 192.168.1.5:9001
 """
 """What a new installation starts with: everything by default."""

@@ -47,6 +47,7 @@ static const char usage[] =
     "  --device NAME         part of the microphone's name, or hw:CARD,DEVICE; the first that captures by default\n"
     "  --list                show the microphones\n"
     "  --channel N|mix       which channel of it; the mean of all by default\n"
+    "  --rate HZ             at this sampling rate, where the one that it is asked for by default suits it ill\n"
     "  --gain DB             amplify; I2S microphones may need 12 to 24\n"
     "  --model FILE          a .kws file in place of the model compiled in\n"
     "  --show-model          show its words and depths\n"
@@ -113,6 +114,10 @@ static int rate_fits(unsigned rate) {
     return resampler_fits(rate, (unsigned)model->frontend->sample_rate);
 }
 
+static int rate_is_wanted(unsigned rate) {
+    return (options.rate == 0 || rate == options.rate) && rate_fits(rate);
+}
+
 static void act_on(const kws_event_t *event) {
     static char line[JSON_LINE];
     const char *word = model->class_names[event->word];
@@ -169,7 +174,7 @@ static void begin_stream(void) {
 static int open_microphone(void) {
     char why[256], said[256] = "", state[300];
     while (!stopping) {
-        if (capture_open(&capture, options.device, rate_fits, why, sizeof why)) {
+        if (capture_open(&capture, options.device, rate_is_wanted, why, sizeof why)) {
             begin_stream();
             say("listening on %s: %u Hz, %d channel%s, kernels %s", capture.name, capture.rate, capture.channels,
                 capture.channels == 1 ? "" : "s", kws_isa(kws));

@@ -40,6 +40,16 @@ static int set_channel(options_t *options, const char *value, char *why, size_t 
     return 1;
 }
 
+static int set_rate(options_t *options, const char *value, char *why, size_t why_size) {
+    double rate;
+    if (!decision_number(value, 8000, 192000, &rate) || rate != floor(rate)) {
+        snprintf(why, why_size, "rate %.20s: give 8000 to 192000 samples a second", value);
+        return 0;
+    }
+    options->rate = (unsigned)rate;
+    return 1;
+}
+
 static int set_seconds(double *seconds, const char *name, const char *value, char *why, size_t why_size) {
     if (!decision_number(value, 0.01, 3600, seconds)) {
         snprintf(why, why_size, "%s %.20s: give 0.01 to 3600 seconds", name, value);
@@ -78,6 +88,9 @@ int options_set(options_t *options, const char *name, const char *value, char *w
     }
     if (strcmp(name, "channel") == 0) {
         return set_channel(options, value, why, why_size);
+    }
+    if (strcmp(name, "rate") == 0) {
+        return set_rate(options, value, why, why_size);
     }
     if (strcmp(name, "gain") == 0) {
         return set_gain(options, value, why, why_size);

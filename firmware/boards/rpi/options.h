@@ -15,6 +15,7 @@ typedef struct options {
     decision_t decision;
     const char *device; /* part of a microphone's name; NULL takes the first */
     int channel;        /* -1 mixes all */
+    unsigned rate;      /* Hz that the microphone must give; 0 for any */
     float gain;         /* a factor, from decibels */
     const char *exec;
     double exec_seconds;
