@@ -36,6 +36,15 @@ ENGINE = {
     2: "the engine's expand: by hand, with comparison and packing",
     4: "the engine's project: by hand, with epilogue",
 }
+ENGINE_LOOPS = {
+    2: [("expand_neon.S", "kwsi_expand_neon_2", 0)],
+    4: [
+        ("count_neon.S", "kwsi_count_one_neon", 0),
+        ("finish_neon.S", "kwsi_residual_neon", 8),
+        ("finish_neon.S", "kwsi_sign_neon", 4),
+    ],
+}
+"""Loops that make the engine's rung, and how many outputs a turn finishes; 0 where it counts products."""
 
 
 def build(folder: Path) -> Path:
@@ -66,15 +75,21 @@ def cost(program: Path, rung: str, words: int) -> dict[str, float]:
 def cycles(folder: Path, rung: str, words: int) -> dict[str, float]:
     """What llvm-mca expects of the loop that does the work, by 128 binary multiply-accumulates and core."""
     source, name = Path(__file__).parent / "ladder/rungs.c", f"rung_{rung}_{words}"
+    parts = [(source, name, 0)]
     if rung == "engine":
-        operator = {2: "expand", 4: "project"}[words]
-        source, name = count.ROOT / f"firmware/src/{operator}_neon.S", f"kwsi_{operator}_neon_{words}"
-    loops = [loop for loop in mca.loops_of(source, folder) if loop.products and loop.name.startswith(name)]
-    if not loops:
-        return {}
-    loop = max(loops, key=lambda found: found.products)
-    tool = mca.find_llvm_mca()
-    return {core: mca.analyse(loop, core, tool)["cycles_per_128_macs"] for core in mca.CORES}
+        parts = [(count.ROOT / "firmware/src" / file, name, outputs) for file, name, outputs in ENGINE_LOOPS[words]]
+    tool, total = mca.find_llvm_mca(), dict.fromkeys(mca.CORES, 0.0)
+    for source, name, outputs in parts:
+        loops = [loop for loop in mca.loops_of(source, folder) if loop.name.startswith(name) and loop.vector]
+        if not outputs:
+            loops = [loop for loop in loops if loop.products]
+        if not loops:
+            return {}
+        loop = max(loops, key=lambda found: found.products)
+        units = outputs * ROWS * words / 2 or loop.products
+        for core in mca.CORES:
+            total[core] += mca.analyse(loop, core, tool)["cycles"] / units
+    return {core: round(value, 2) for core, value in total.items()}
 
 
 def climb() -> list[dict[str, Any]]:

@@ -267,7 +267,7 @@ cycles, and they know nothing of caches.
     "planes": """
 The tables of this page are those of `kws12_lite`, whose inputs have one plane of bits, but for this one.
 The default model `kws12` has two planes: twice the binary products, at 3.0 vector operations for 128 of them
-(`firmware/src/count_two_neon.S`), and three comparisons wherever bits are made (`firmware/src/finish_two_neon.S`).
+(`firmware/src/count_neon.S`), and three comparisons wherever bits are made (`firmware/src/finish_neon.S`).
 """,
     "floats": """
 The same topology in float32 by tuned libraries, one thread, all optimisations, batch norms folded, counted in the same
@@ -294,10 +294,11 @@ of the features depend; those alone are {share} a second.
     "loops": """
 Cycles an iteration by llvm-mca; in brackets the share of the port limit that they reach, the fewest cycles in which
 the core's ports can take these instructions, and what limits the loop. Port limits, 128-bit operations a cycle: A53
-one, A72 and A76 two in llvm-mca's model. Vector operations per 128 binary multiply-accumulates include the whole
-epilogue: comparison and packing, and for project scale, bias, PReLU and residual. Up to the integer sums they are
-2.94 for expand (47 for 16 products) and 3.0 for project and conv2; the sums stay in registers, and none is stored.
-daBNN's loop takes 4.0, Larq Compute Engine's 3.0 before its epilogue.
+one, A72 and A76 two in llvm-mca's model. Vector operations per 128 binary multiply-accumulates include, for expand and
+conv2 of one plane, comparison and packing; up to the integer sums, which stay in registers, they are 2.94 for expand
+(47 for 16 products) and 3.0 for conv2. Project, and all that has two planes, reduces and stores its sums within 3.0
+(`count_neon.S`), and finishes them in loops of their own, eight numbers an operation (`finish_neon.S`). daBNN's loop
+takes 4.0, Larq Compute Engine's 3.0 before its epilogue.
 """,
     "ladder": """
 `python tools/ladder.py`, by 128 binary multiply-accumulates, one tile of 8 rows and 128 outputs. The last rung of each
@@ -305,7 +306,7 @@ width is what the engine runs, epilogue included.
 """,
     "growth": """
 Instructions of a window, features given, for models of other shapes with random weights. Products of 128 and of 256
-inputs have kernels in assembly; 192 and 384 inputs take the general one, and show what that is worth.
+inputs have kernels of their own; 192 and 384 inputs are counted 128 at a time.
 """,
     "host": "`kws bench`.",
     "words": """

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the binary operators share on NEON: eight rows' counts, and the way from eight rows side by side to rows of
- * bits.
+ * What the binary operators share on NEON: the way from eight rows side by side to rows of bits.
  */
 #ifndef KWSI_BINARY_NEON_H
 #define KWSI_BINARY_NEON_H
@@ -9,21 +8,6 @@
 #include "kernels.h"
 
 #include <arm_neon.h>
-
-/* d of eight rows, bits [8][words], with one output's weight [words]. */
-static inline uint16x8_t kwsi_differ_rows(const uint64_t *bits, const uint64_t *weight, int words) {
-    uint16x8_t sum = vdupq_n_u16(0);
-    for (int i = 0; i < words; i++) {
-        uint8x8_t w = vld1_u8((const uint8_t *)(weight + i)), rows[KWSI_TILE];
-        for (int row = 0; row < KWSI_TILE; row++) {
-            rows[row] = vcnt_u8(veor_u8(vld1_u8((const uint8_t *)(bits + row * words + i)), w));
-        }
-        uint8x16_t low = vpaddq_u8(vcombine_u8(rows[0], rows[1]), vcombine_u8(rows[2], rows[3]));
-        uint8x16_t high = vpaddq_u8(vcombine_u8(rows[4], rows[5]), vcombine_u8(rows[6], rows[7]));
-        sum = vpadalq_u8(sum, vpaddq_u8(low, high));
-    }
-    return sum;
-}
 
 /* 64 channels' bits, 16 a piece with the eight rows in the lanes, to eight rows of 64 bits, `stride` words apart. */
 static inline void kwsi_store_bits(const uint16x8_t pieces[4], uint64x2_t flip, uint64_t *out, int stride) {

@@ -12,7 +12,8 @@
  * and LD3R spread the seven mels of a row that two neighbouring filters read, each over a vector. Each half of the taps
  * is summed in 16 bits, exactly: its weights add up to at most 255. The sum of both halves saturates instead of
  * overflowing, on the right side of any threshold. ANDed with their places and added, neighbours with neighbours, the
- * answers are bytes of bits. A second plane needs the same sums: two more comparisons of each, and a choice between them.
+ * answers are bytes of bits. A second plane needs the same sums: two more comparisons of each, and a choice between
+ * them.
  *
  * 135 instructions for two mels, 100 of them multiplications, and 157 with two planes; by llvm-mca 243 cycles on a
  * Cortex-A53, 105 on an A72.

@@ -12,14 +12,21 @@
 #if defined(__x86_64__) && (defined(__clang__) || (defined(__GNUC__) && !defined(_WIN32)))
 #define KWSI_HAS_X86 1
 
+/* Clang 18 to 21 have 512-bit vectors as a feature of their own, which Zig turns off unless the target names it. */
+#if defined(__clang__) && !defined(__apple_build_version__) && __clang_major__ >= 18 && __clang_major__ <= 21
+#define KWSI_WIDE ",evex512"
+#else
+#define KWSI_WIDE ""
+#endif
+
 #define KWSI_AVX2 __attribute__((target("avx2")))
-#define KWSI_AVX512 __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512vpopcntdq,avx512bitalg")))
+#define KWSI_AVX512 __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512vpopcntdq,avx512bitalg" KWSI_WIDE)))
 
 /* For helpers: what they do depends on constants that only their callers know. */
 #define KWSI_AVX2_INLINE static inline __attribute__((always_inline, target("avx2")))
 #define KWSI_AVX512_INLINE                                                                                             \
     static inline __attribute__((always_inline, target("avx2,avx512f,avx512bw,avx512vl,avx512vpopcntdq,"               \
-                                                       "avx512bitalg")))
+                                                       "avx512bitalg" KWSI_WIDE)))
 
 /* Does this processor, with this operating system, run the set? */
 int kwsi_runs_avx2(void);

@@ -20,12 +20,11 @@ void kwsi_memory_neon_tile(const pair_t *rows, const pair_t *taps, const kwsi_af
 /* A window of one tile and 128 channels, the usual size: rows and taps lie as they are wanted. */
 static void run_one(const uint64_t *bits, const uint64_t *weight, const kwsi_affine_t *affine, int16_t *x,
                     const int16_t *threshold, uint64_t *out) {
-    pair_t rows[ROWS], taps[KWS_KERNEL];
+    pair_t rows[ROWS];
     memset(rows, 0, sizeof *rows * BEFORE);
     memcpy(rows + BEFORE, bits, sizeof *rows * KWSI_TILE);
     memset(rows + BEFORE + KWSI_TILE, 0, sizeof *rows * BEFORE);
-    memcpy(taps, weight, sizeof taps);
-    kwsi_memory_neon_tile(rows, taps, affine, x, threshold, out, sizeof *rows, 8);
+    kwsi_memory_neon_tile(rows, (const pair_t *)weight, affine, x, threshold, out, sizeof *rows, 8);
 }
 
 /* `count` rows of `words`, of each the words i and i + 1, or word i and zeros where the row ends there. */

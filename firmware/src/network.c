@@ -5,51 +5,75 @@
 #include "state.h"
 #include "sums.h"
 
-static kwsi_affine_t affine(const int16_t *scale, const int16_t *bias, const int16_t *slope) {
-    return (kwsi_affine_t){scale, bias, slope};
+/* What all layers of one model take. */
+typedef struct layers {
+    kwsi_expand_fn *expand;
+    kwsi_project_fn *project;
+    kwsi_memory_fn *memory;
+    int16_t *x;
+    int planes, tiles;
+    int t;                /* steps in time */
+    int channels, hidden; /* and their words: */
+    int c, h;
+} layers_t;
+
+static layers_t layers_of(const kws_state_t *s) {
+    const kws_model_t *model = s->model;
+    const kwsi_kernels_t *kernels = s->kernels;
+    int is_one = model->planes == 1;
+    return (layers_t){
+        .expand = is_one ? kernels->expand : kernels->expand_two,
+        .project = is_one ? kernels->project : kernels->project_two,
+        .memory = is_one ? kernels->memory : kernels->memory_two,
+        .x = s->x,
+        .planes = model->planes,
+        .tiles = kwsi_steps(model->frontend->frames) / KWSI_TILE,
+        .t = model->frontend->frames / 4,
+        .channels = model->channels,
+        .hidden = model->hidden,
+        .c = model->channels / 64,
+        .h = model->hidden / 64,
+    };
 }
 
 /* A matrix product onto the residual stream, tile by tile, with the bits that the next operator wants, if any does. */
-static void project(const kws_state_t *s, const uint64_t *bits, const uint64_t *weight, int words,
+static void project(const layers_t *l, const uint64_t *bits, const uint64_t *weight, int words,
                     const kwsi_affine_t *numbers, const int16_t *threshold, uint64_t *out) {
-    int steps = kwsi_steps(s->model->frontend->frames), c = s->model->channels, planes = s->model->planes;
-    kwsi_project_fn *run = planes == 1 ? s->kernels->project : s->kernels->project_two;
-    for (int step = 0; step < steps; step += KWSI_TILE) {
-        run(bits + step * planes * words, weight, words, c, numbers, s->x + step * c, threshold,
-            out + step * planes * (c / 64));
+    int16_t *x = l->x;
+    for (int tile = 0; tile < l->tiles; tile++) {
+        l->project(bits, weight, words, l->channels, numbers, x, threshold, out);
+        bits += KWSI_TILE * l->planes * words;
+        x += KWSI_TILE * l->channels;
+        out += KWSI_TILE * l->planes * l->c;
     }
 }
 
-static void expand(const kws_state_t *s, const kws_pass_t *pass, const uint64_t *bits, uint64_t *out) {
-    int steps = kwsi_steps(s->model->frontend->frames), planes = s->model->planes;
-    int c = s->model->channels, h = s->model->hidden;
-    kwsi_expand_fn *run = planes == 1 ? s->kernels->expand : s->kernels->expand_two;
-    for (int step = 0; step < steps; step += KWSI_TILE) {
-        run(bits + step * planes * (c / 64), pass->block->expand_weight, c / 64, h, pass->expand_below,
-            pass->expand_flip, out + step * planes * (h / 64));
+static void expand(const layers_t *l, const kws_pass_t *pass, const uint64_t *bits, uint64_t *out) {
+    for (int tile = 0; tile < l->tiles; tile++) {
+        l->expand(bits, pass->block->expand_weight, l->c, l->hidden, pass->expand_below, pass->expand_flip, out);
+        bits += KWSI_TILE * l->planes * l->c;
+        out += KWSI_TILE * l->planes * l->h;
     }
 }
 
 /* One block. Its bits come in bits[0] and the next block's leave in bits[1], unless `threshold` is null. */
-static int16_t *block(const kws_state_t *s, const kws_pass_t *pass, uint64_t *const bits[2], const int16_t *threshold,
+static int16_t *block(const layers_t *l, const kws_pass_t *pass, uint64_t *const bits[2], const int16_t *threshold,
                       int16_t *trace) {
     const kws_block_t *b = pass->block;
-    int t = s->model->frontend->frames / 4, c = s->model->channels, h = s->model->hidden, planes = s->model->planes;
-    kwsi_memory_fn *remember = planes == 1 ? s->kernels->memory : s->kernels->memory_two;
-    kwsi_affine_t memory = affine(pass->memory_scale, pass->memory_bias, b->memory_slope);
-    kwsi_affine_t projection = affine(pass->project_scale, pass->project_bias, b->project_slope);
+    kwsi_affine_t memory = {pass->memory_scale, pass->memory_bias, b->memory_slope};
+    kwsi_affine_t projection = {pass->project_scale, pass->project_bias, b->project_slope};
     if (trace) {
-        trace = kwsi_trace_memory(bits[0], b->memory_weight, t, c / 64, planes, trace);
+        trace = kwsi_trace_memory(bits[0], b->memory_weight, l->t, l->c, l->planes, trace);
     }
-    remember(bits[0], b->memory_weight, t, c / 64, &memory, s->x, b->expand_input, bits[1]);
+    l->memory(bits[0], b->memory_weight, l->t, l->c, &memory, l->x, b->expand_input, bits[1]);
     if (trace) {
-        trace = kwsi_trace_matmul(bits[1], b->expand_weight, t, c / 64, h, planes, trace);
+        trace = kwsi_trace_matmul(bits[1], b->expand_weight, l->t, l->c, l->hidden, l->planes, trace);
     }
-    expand(s, pass, bits[1], bits[0]);
+    expand(l, pass, bits[1], bits[0]);
     if (trace) {
-        trace = kwsi_trace_matmul(bits[0], b->project_weight, t, h / 64, c, planes, trace);
+        trace = kwsi_trace_matmul(bits[0], b->project_weight, l->t, l->h, l->channels, l->planes, trace);
     }
-    project(s, bits[0], b->project_weight, h / 64, &projection, threshold, bits[1]);
+    project(l, bits[0], b->project_weight, l->h, &projection, threshold, bits[1]);
     return trace;
 }
 
@@ -66,20 +90,21 @@ static void classify(const kws_state_t *s, float *logits) {
 void kwsi_network(kws_state_t *state, const kwsi_front_t *front, float *logits, int16_t *trace) {
     const kws_model_t *model = state->model;
     const kws_depth_t *depth = state->depth;
-    int steps = kwsi_steps(model->frontend->frames), c = model->channels, words = model->frontend->n_mels / 8;
-    kwsi_affine_t linear = affine(model->linear_scale, model->linear_bias, model->linear_slope);
+    const layers_t layers = layers_of(state);
+    int words = model->frontend->n_mels / 8;
+    kwsi_affine_t linear = {model->linear_scale, model->linear_bias, model->linear_slope};
     uint64_t *bits[2] = {state->bits[0], state->bits[1]};
     if (trace) {
         trace = kwsi_trace_front(state, front, trace);
-        trace = kwsi_trace_matmul(front->linear_input, model->linear_weight, model->frontend->frames / 4, words, c,
-                                  model->planes, trace);
+        trace = kwsi_trace_matmul(front->linear_input, model->linear_weight, layers.t, words, layers.channels,
+                                  layers.planes, trace);
     }
-    memset(state->x, 0, sizeof *state->x * (size_t)(steps * c));
-    project(state, front->linear_input, model->linear_weight, words, &linear, depth->passes[0].block->memory_input,
+    memset(state->x, 0, sizeof *state->x * (size_t)(layers.tiles * KWSI_TILE * layers.channels));
+    project(&layers, front->linear_input, model->linear_weight, words, &linear, depth->passes[0].block->memory_input,
             bits[0]);
     for (int i = 0; i < depth->n_passes; i++) {
         const int16_t *next = i + 1 < depth->n_passes ? depth->passes[i + 1].block->memory_input : NULL;
-        trace = block(state, &depth->passes[i], bits, next, trace);
+        trace = block(&layers, &depth->passes[i], bits, next, trace);
         uint64_t *spent = bits[0];
         bits[0] = bits[1];
         bits[1] = spent;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Projection on NEON: 128 and 256 inputs by project_neon.S, any other width here.
+ * Projection on NEON, 64 outputs at a time: count_neon.S counts, finish_neon.S adds to x and takes the signs.
  */
 #include "kernels_neon.h"
 
@@ -9,46 +9,62 @@
 #include "binary_neon.h"
 #include "residual.h"
 
-void kwsi_project_neon_2(const uint64_t *bits, const uint64_t *weight, int outputs, const kwsi_affine_t *affine,
-                         int16_t *x, const int16_t *threshold, uint64_t *out);
-void kwsi_project_neon_4(const uint64_t *bits, const uint64_t *weight, int outputs, const kwsi_affine_t *affine,
-                         int16_t *x, const int16_t *threshold, uint64_t *out);
+/* In count_neon.S and finish_neon.S. */
+void kwsi_count_one_neon(const uint64_t *bits, const uint64_t *weight, int words, int outputs, int16_t *sums);
+void kwsi_sign_neon(const int16_t *values, int outputs, const int16_t *edges, uint16x8_t *pieces);
 
-/* x [8] of one channel += prelu, from its lifted counts; returns it. */
-static inline int16x8_t add_residual(int16x8_t lifted, const kwsi_affine_t *affine, int channel, int16_t *x) {
-    int16x8_t value = vqrdmulhq_s16(lifted, vld1q_dup_s16(affine->scale + channel));
-    value = vqsubq_s16(vld1q_dup_s16(affine->bias + channel), value);
-    value = vmaxq_s16(value, vqrdmulhq_s16(value, vld1q_dup_s16(affine->slope + channel)));
-    value = vqaddq_s16(vld1q_s16(x), value);
-    vst1q_s16(x, value);
-    return value;
+/* Adds what one word of eight rows counts to 64 outputs' sums, `times` so often; rows lie `row` words apart, weights
+ * `column`. */
+static void count_word(const uint64_t *bits, int row, const uint64_t *weight, int column, int16_t times,
+                       int16_t *sums) {
+    uint8x16_t pairs[KWSI_TILE / 2];
+    for (int i = 0; i < KWSI_TILE / 2; i++, bits += 2 * row) {
+        pairs[i] = vreinterpretq_u8_u64(vcombine_u64(vld1_u64(bits), vld1_u64(bits + row)));
+    }
+    for (int o = 0; o < KWSI_CHUNK; o++, weight += column, sums += KWSI_TILE) {
+        uint8x16_t w = vreinterpretq_u8_u64(vld1q_dup_u64(weight)), counts[KWSI_TILE / 2];
+        for (int i = 0; i < KWSI_TILE / 2; i++) {
+            counts[i] = vcntq_u8(veorq_u8(pairs[i], w));
+        }
+        uint8x16_t folded = vpaddq_u8(vpaddq_u8(counts[0], counts[1]), vpaddq_u8(counts[2], counts[3]));
+        vst1q_s16(sums, vmlaq_n_s16(vld1q_s16(sums), vreinterpretq_s16_u16(vpaddlq_u8(folded)), times));
+    }
+}
+
+const int16_t *kwsi_count_neon(const uint64_t *bits, int planes, const uint64_t *weight, int words,
+                               int16_t space[KWSI_SPACE]) {
+    int16_t *sums = space + KWSI_SPACE - KWSI_CHUNK * KWSI_TILE;
+    size_t bytes = sizeof *bits * (size_t)words;
+    if (words == 1 || (planes == 1 && words != 4)) { /* else the first sums are not added to any */
+        memset(sums, 0, sizeof *sums * KWSI_CHUNK * KWSI_TILE);
+    }
+    if (planes == 1) {
+        kwsi_count_one_neon(bits, weight, words, KWSI_CHUNK, sums);
+    } else {
+        kwsi_count_two_neon(bits, weight, words, KWSI_CHUNK, sums, bytes, bytes);
+    }
+    for (int plane = 0; plane < planes && words % 2; plane++) {
+        count_word(bits + (plane + 1) * words - 1, planes * words, weight + words - 1, words, (int16_t)(planes - plane),
+                   sums);
+    }
+    return sums;
+}
+
+void kwsi_signs_neon(const int16_t *values, const int16_t *edges, uint64_t flip, uint64_t *out, int stride) {
+    uint16x8_t pieces[KWSI_CHUNK / 16];
+    kwsi_sign_neon(values, KWSI_CHUNK, edges, pieces);
+    kwsi_store_bits(pieces, vdupq_n_u64(flip), out, stride);
 }
 
 void kwsi_project_neon(const uint64_t *bits, const uint64_t *weight, int words, int outputs,
                        const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out) {
-    if (words == 2) {
-        kwsi_project_neon_2(bits, weight, outputs, affine, x, threshold, out);
-        return;
-    }
-    if (words == 4) {
-        kwsi_project_neon_4(bits, weight, outputs, affine, x, threshold, out);
-        return;
-    }
-    const int16_t *limits = threshold ? threshold : affine->bias; /* any numbers: their bits are dropped */
-    int16x8_t shift = vdupq_n_s16((int16_t)kwsi_shift(64 * words));
-    for (int o = 0; o < outputs; o += 64) {
-        uint16x8_t pieces[4];
-        for (int piece = 0; piece < 4; piece++) {
-            uint16x8_t gathered = vdupq_n_u16(0);
-            for (int c = o + 16 * piece; c < o + 16 * piece + 16; c++) {
-                int16x8_t d = vreinterpretq_s16_u16(kwsi_differ_rows(bits, weight + c * words, words));
-                int16x8_t value = add_residual(vqshlq_s16(d, shift), affine, c, x + c * KWSI_TILE);
-                gathered = vsriq_n_u16(vcgeq_s16(value, vld1q_dup_s16(limits + c)), gathered, 1);
-            }
-            pieces[piece] = gathered;
-        }
+    int16_t space[KWSI_SPACE];
+    int shift = kwsi_shift(64 * words);
+    for (int o = 0; o < outputs; o += KWSI_CHUNK, x += KWSI_CHUNK * KWSI_TILE) {
+        const int16_t *sums = kwsi_count_neon(bits, 1, weight + o * words, words, space);
+        kwsi_residual_neon(sums, shift, affine, (size_t)o, KWSI_CHUNK, x);
         if (threshold) {
-            kwsi_store_bits(pieces, vdupq_n_u64(0), out + o / 64, outputs / 64);
+            kwsi_signs_neon(x, threshold + o, 0, out + o / 64, outputs / 64);
         }
     }
 }

@@ -30,31 +30,24 @@ INLINE void thirty_two(const float *decibels, float offset, float scale, int8_t 
 }
 
 void kwsi_quantize_neon(const float *decibels, int frames, int n_mels, float offset, float scale, int8_t *rows) {
-    int half = kwsi_half_bytes(n_mels), i;
-    for (; frames > 0 && n_mels == 32; frames--, decibels += 32, rows += 64) { /* the usual number, in one piece */
-        vst1q_s8(rows, vdupq_n_s8(0));
-        vst1q_s8(rows + 32, vdupq_n_s8(0));
-        thirty_two(decibels, offset, scale, rows + 16, rows + 48);
-    }
-    for (; frames > 0; frames--) {
+    int half = kwsi_half_bytes(n_mels);
+    for (; frames > 0; frames--, rows += half + 16) {
         vst1q_s8(rows, vdupq_n_s8(0));
         vst1q_s8(rows + half + 16, vdupq_n_s8(0));
         rows += 16;
-        for (i = n_mels; i >= 32; i -= 32) {
-            thirty_two(decibels, offset, scale, rows, rows + half + 16);
-            decibels += 32;
-            rows += 16;
-        }
-        if (i > 0) { /* 8, 16 or 24 are left of the last 32 */
+        for (int left = n_mels; left > 0; left -= 32, rows += 16) {
+            int count = left < 32 ? left : 32;
+            const float *from = decibels;
             float rest[32];
-            for (int k = 0; k < 32; k++) {
-                rest[k] = k < i ? decibels[k] : offset; /* becomes 0 */
+            if (count < 32) { /* 8, 16 or 24 */
+                for (int k = 0; k < 32; k++) {
+                    rest[k] = k < count ? decibels[k] : offset; /* becomes 0 */
+                }
+                from = rest;
             }
-            thirty_two(rest, offset, scale, rows, rows + half + 16);
-            decibels += i;
-            rows += 16;
+            thirty_two(from, offset, scale, rows, rows + half + 16);
+            decibels += count;
         }
-        rows += half + 16;
     }
 }
 #endif

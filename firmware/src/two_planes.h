@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Operators of models whose binary layers have inputs of two planes. They are those of kernels.h, but for this: a row of
- * bits is [2][words], one plane after the other; a count is d = 2 d(first) + d(second), up to 3 K, and shift(3 K) lifts
- * it; and what compares comes as three edges, [3][outputs], of which the first makes the first plane, the second the
- * second plane where the first is 1, and the third where it is 0.
+ * Operators of models whose binary layers have inputs of two planes. They are those of kernels.h, but for this: a row
+ * of bits is [2][words], one plane after the other; a count is d = 2 d(first) + d(second), up to 3 K, and shift(3 K)
+ * lifts it; and what compares comes as three edges, [3][outputs], of which the first makes the first plane, the second
+ * the second plane where the first is 1, and the third where it is 0.
  *
- * The reference is one source, over the lanes of lanes.h. For x86-64 it is compiled three times, and the compiler makes the
- * vectors; NEON has two_planes_neon.c, with conv1_neon.c.
+ * The reference is one source, over the lanes of lanes.h. For x86-64 it is compiled three times, and the compiler makes
+ * the vectors; NEON has two_planes_neon.c, with conv1_neon.c.
  */
 #ifndef KWSI_TWO_PLANES_H
 #define KWSI_TWO_PLANES_H

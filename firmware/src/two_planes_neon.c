@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The operators of two planes on NEON: for 64 outputs at a time count_two_neon.S counts, and finish_two_neon.S turns eight
+ * The operators of two planes on NEON: for 64 outputs at a time count_neon.S counts, and finish_neon.S turns eight
  * rows' sums into x and into bits. What is left is here: patches, taps of the memory, and the order of it all.
  */
 #include "kernels_neon.h"
@@ -11,71 +11,54 @@
 #include "binary_neon.h"
 #include "residual.h"
 
-/* Sums before which scratch lies; outputs at a time; the last tap of a patch, and what is gathered before it: 128-bit
- * registers, in rows of eight words. */
-enum { SCRATCH = 2, CHUNK = 64, TAIL = KWSI_TAPS - 1, GATHERED = TAIL / 8, ROW = 8 };
+/* The last tap of a patch; what is gathered before it, in 128-bit registers, and in rows of so many words. */
+enum { TAIL = KWSI_TAPS - 1, GATHERED = TAIL / 8, ROW = 8 };
 
-void kwsi_count_two_neon(const uint64_t *bits, const void *weight, int words, int outputs, int16_t *sums, size_t row,
-                         size_t column);
-
-/* In finish_two_neon.S. */
+/* In finish_neon.S. */
 void kwsi_compare_two_neon(const int16_t *values, int outputs, const int16_t *edges, size_t bytes, const uint64_t *flip,
                            uint16x8_t (*planes)[2]);
-void kwsi_residual_neon(const int16_t *sums, int shift, const kwsi_affine_t *affine, size_t from, size_t channels,
-                        int16_t *x);
 
 /* What 64 outputs have passed of their edges, [3] of `count`, to rows of bits [8][2] that lie `stride` words apart. */
-static void compare(const int16_t *values, const int16_t *edges, int count, const uint64_t *flip, uint64_t *out,
-                    int stride) {
-    uint16x8_t planes[CHUNK / 16][2], pieces[CHUNK / 16];
-    kwsi_compare_two_neon(values, CHUNK, edges, sizeof *edges * (size_t)count, flip, planes);
+__attribute__((noinline)) static void compare(const int16_t *values, const int16_t *edges, int count,
+                                              const uint64_t *flip, uint64_t *out, int stride) {
+    uint16x8_t planes[KWSI_CHUNK / 16][2], pieces[KWSI_CHUNK / 16];
+    kwsi_compare_two_neon(values, KWSI_CHUNK, edges, sizeof *edges * (size_t)count, flip, planes);
     for (int plane = 0; plane < 2; plane++, out += stride) {
-        for (int piece = 0; piece < CHUNK / 16; piece++) {
+        for (int piece = 0; piece < KWSI_CHUNK / 16; piece++) {
             pieces[piece] = planes[piece][plane];
         }
         kwsi_store_bits(pieces, vdupq_n_u64(0), out, 2 * stride);
     }
 }
 
-/* Sums of 64 outputs, from output o on; sums as count_two_neon.S wants them. */
-static const int16_t *count(const uint64_t *bits, const uint64_t *weight, int words, int o,
-                            int16_t space[(SCRATCH + CHUNK) * KWSI_TILE]) {
-    int16_t *sums = space + SCRATCH * KWSI_TILE;
-    size_t bytes = sizeof *bits * (size_t)words;
-    if (words == 1) {
-        memset(sums, 0, sizeof *sums * CHUNK * KWSI_TILE);
-    }
-    kwsi_count_two_neon(bits, weight + o * words, words, CHUNK, sums, bytes, bytes);
-    return sums;
-}
-
 /* x [channels][8], threshold [3][channels] -> out [8][2][channels / 64]; x >= t is x < t turned round. */
-static void sign(const int16_t *x, const int16_t *threshold, int channels, uint64_t *out) {
+__attribute__((noinline)) static void take_signs(const int16_t *x, const int16_t *threshold, int channels,
+                                                 uint64_t *out) {
     static const uint64_t turned = UINT64_MAX;
-    for (int c = 0; c < channels; c += CHUNK) {
+    for (int c = 0; c < channels; c += KWSI_CHUNK) {
         compare(x + c * KWSI_TILE, threshold + c, channels, &turned, out + c / 64, channels / 64);
     }
 }
 
 void kwsi_expand_two_neon(const uint64_t *bits, const uint64_t *weight, int words, int outputs, const int16_t *below,
                           const uint64_t *flip, uint64_t *out) {
-    int16_t space[(SCRATCH + CHUNK) * KWSI_TILE];
-    for (int o = 0; o < outputs; o += CHUNK) {
-        const int16_t *sums = count(bits, weight, words, o, space);
+    int16_t space[KWSI_SPACE];
+    for (int o = 0; o < outputs; o += KWSI_CHUNK) {
+        const int16_t *sums = kwsi_count_neon(bits, 2, weight + o * words, words, space);
         compare(sums, below + o, outputs, flip + o / 64, out + o / 64, outputs / 64);
     }
 }
 
 void kwsi_project_two_neon(const uint64_t *bits, const uint64_t *weight, int words, int outputs,
                            const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out) {
-    int16_t space[(SCRATCH + CHUNK) * KWSI_TILE];
+    int16_t space[KWSI_SPACE];
     int shift = kwsi_shift(3 * 64 * words);
-    for (int o = 0; o < outputs; o += CHUNK) {
-        const int16_t *sums = count(bits, weight, words, o, space);
-        kwsi_residual_neon(sums, shift, affine, (size_t)o, CHUNK, x + o * KWSI_TILE);
+    for (int o = 0; o < outputs; o += KWSI_CHUNK) {
+        const int16_t *sums = kwsi_count_neon(bits, 2, weight + o * words, words, space);
+        kwsi_residual_neon(sums, shift, affine, (size_t)o, KWSI_CHUNK, x + o * KWSI_TILE);
     }
     if (threshold) {
-        sign(x, threshold, outputs, out);
+        take_signs(x, threshold, outputs, out);
     }
 }
 
@@ -116,7 +99,7 @@ void kwsi_conv2_two_neon(const uint16_t *const *columns, int steps, int m, const
                          uint64_t *bits) {
     enum { OUTPUTS = KWS_CONV2_CHANNELS };
     static const uint64_t straight = 0;
-    int16_t space[(SCRATCH + OUTPUTS) * KWSI_TILE], *sums = space + SCRATCH * KWSI_TILE;
+    int16_t space[KWSI_SPACE], *sums = space + KWSI_SPACE - KWSI_CHUNK * KWSI_TILE;
     uint64_t patches[2 * KWSI_TILE * ROW];
     uint16x8_t planes[OUTPUTS / 16][2];
     uint16_t last[2][KWSI_TILE];
@@ -217,7 +200,7 @@ static void count_memory(const uint64_t rows[KWSI_TILE + KWS_KERNEL - 1][2], con
 void kwsi_memory_two_neon(const uint64_t *bits, const uint64_t *weight, int steps, int words,
                           const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out) {
     enum { BEFORE = KWS_KERNEL / 2, ROWS = KWSI_TILE + 2 * BEFORE };
-    int16_t sums[CHUNK * KWSI_TILE];
+    int16_t sums[KWSI_CHUNK * KWSI_TILE];
     uint64_t rows[ROWS][2];
     int channels = 64 * words, shift = kwsi_shift(3 * KWS_KERNEL);
     for (int tile = 0; tile < steps; tile += KWSI_TILE) {
@@ -230,9 +213,9 @@ void kwsi_memory_two_neon(const uint64_t *bits, const uint64_t *weight, int step
                 rows[row][1] = at[words];
             }
             count_memory((const uint64_t (*)[2])rows, weight + word, words, sums);
-            kwsi_residual_neon(sums, shift, affine, 64 * (size_t)word, CHUNK, x + 64 * word * KWSI_TILE);
+            kwsi_residual_neon(sums, shift, affine, 64 * (size_t)word, KWSI_CHUNK, x + 64 * word * KWSI_TILE);
         }
-        sign(x, threshold, channels, out);
+        take_signs(x, threshold, channels, out);
         x += channels * KWSI_TILE;
         out += KWSI_TILE * 2 * words;
     }

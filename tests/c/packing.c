@@ -21,8 +21,8 @@ static _Alignas(64) int16_t x[TILES * KWSI_TILE * MOST], ones[MOST], most[MOST];
 /* Of two inputs differ none, one, ...: values 1, and below 0. */
 static const kwsi_affine_t affine = {most, ones, most};
 
-/* Of two planes: what is 1 in both differs in nothing where it is looked for, in the first alone by 1, in the second alone
- * by 2, in neither by 3, and everywhere else by more. With these edges what comes in goes out. */
+/* Of two planes: what is 1 in both differs in nothing where it is looked for, in the first alone by 1, in the second
+ * alone by 2, in neither by 3, and everywhere else by more. With these edges what comes in goes out. */
 enum { FIRST = 2, SECOND_ABOVE = 1, SECOND_BELOW = 3 };
 
 static void require(int condition, const char *what, int a, int b) {
@@ -186,7 +186,8 @@ static void check_conv2(int m, int time, int mel, int channel, int o) {
     require(is_same(found, expected, sizeof *found * (size_t)(STEPS * m / 2)), "conv2", 5 * time + mel, o);
 }
 
-/* Both convolutions with two planes: the same places, of the input 1, 2 or 3 what is 1 in the second plane, the first, both. */
+/* Both convolutions with two planes, the same places. Here the input 1, 2 or 3 passes so many edges; below, each bit of
+ * `planes` is one of the planes. */
 static void check_conv1_two(int n_mels, int time, int mel, int o, int planes) {
     enum { ROWS = KWS_KERNEL, ROW = 32 + 256, WORDS = 136 };
     static _Alignas(64) int8_t rows[ROWS][ROW], taps[KWSI_TAPS * KWS_CONV1_CHANNELS];

@@ -46,17 +46,20 @@ STAGES = (
     "classifier",
 )
 PARTS = ("products", "edges", "residual")
-"""What the operators of two planes share; of a model that has them, expand, project and linear are nothing else."""
+"""What expand, project, linear and memory of two planes share; of one plane and usual widths it is project's alone."""
 FRONT_END = ("window", "spectrum", "mel")
 OF_FUNCTION = {
+    "kwsi_decibels": "mel",
+    "kwsi_count_one_neon": "products",
     "kwsi_count_two_neon": "products",
     "kwsi_compare_two_neon": "edges",
+    "kwsi_sign_neon": "edges",
     "kwsi_residual_neon": "residual",
     "count_memory": "memory",
     "kwsi_memory_two_neon": "memory",
     "kwsi_conv2_two_neon": "conv2",
 }
-"""Stages or parts that functions of two planes are, where the name of their file does not say it."""
+"""Stages or parts that functions belong to, where the name of their file does not say it."""
 REST = "rest"
 WINDOWS_PER_SECOND = 8
 """Decisions a second that figures per second are also given for, whatever the model's own hop."""
@@ -87,9 +90,10 @@ class Program:
         name = self.objects.name(address)
         operator = re.match(f"({'|'.join(OPERATORS)})_", name)
         if operator:
-            return operator[1]
+            return PARTS[0] if operator[1] == "project" and self.model.planes == 2 else operator[1]
         function = self.functions.name(address).split(".")[0]
-        return "mel" if function == "kwsi_decibels" else OF_FUNCTION.get(function, REST)
+        stage = OF_FUNCTION.get(function, REST)
+        return "project" if self.model.planes == 1 and stage in PARTS else stage
 
 
 def build(model: FoldedModel, folder: Path, flags: tuple[str, ...] = (), link_flags: tuple[str, ...] = ()) -> Program:
