@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.data.audio import SAMPLE_RATE
-from kws.data.stream import speech_extent
+from kws.data.stream import lay, speech_extent
 from kws_training.augment import Augmentation
 
 PARTIAL = 0.3
@@ -29,7 +29,6 @@ BESIDE = 0.6
 
 GAP = (0.02, 0.35)  # seconds between the speech of neighbours
 NEIGHBOUR_DB = (-6.0, 6.0)  # level of a neighbour above the word's
-FADE = SAMPLE_RATE // 100
 
 Wave = NDArray[np.float32]
 
@@ -71,7 +70,7 @@ class RunningSpeech:
         else:
             visible = int(rng.uniform(*VISIBLE) * length)
             end = visible if rng.random() < 0.5 else self._window + length - visible
-        _lay(canvas, clip, end - last)
+        lay(canvas, clip, end - last)
         before, behind = end - length, end
         if len(self._others):
             if rng.random() < BESIDE:
@@ -100,13 +99,5 @@ class RunningSpeech:
             clip, first, last = self._at_speed(other, settings, rng)
             gain = 10.0 ** ((self._level[index] - self._level[other] + rng.uniform(*NEIGHBOUR_DB)) / 20.0)
             at = edge - gap - last if ahead else edge + gap - first
-            _lay(canvas, np.float32(gain) * clip, at)
+            lay(canvas, np.float32(gain) * clip, at)
             edge = at + first if ahead else at + last
-
-
-def _lay(canvas: Wave, clip: Wave, at: int) -> None:
-    """Adds a clip that starts at sample ``at``, faded in and out; what lies outside the canvas is lost."""
-    ramp = np.minimum(1.0, (np.arange(len(clip), dtype=np.float32) + 1) / FADE)
-    first, last = max(at, 0), min(at + len(clip), len(canvas))
-    if first < last:
-        canvas[first:last] += (clip * ramp * ramp[::-1])[first - at : last - at]

@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,7 +222,7 @@ class Mix:
                 pcm, first, last, loudness = self._clip(clip)
                 if position + last - first > samples - SAMPLE_RATE:
                     return Section(np.clip(np.rint(stream), -32768, 32767).astype(np.int16), labels)
-                _lay(stream, pcm, position - first, 10.0 ** ((level - loudness) / 20.0))
+                lay(stream, 10.0 ** ((level - loudness) / 20.0) * pcm, position - first)
                 labels.append(Label(clip.word, start + position, start + position + last - first))
                 position += last - first + _seconds(gap, rng)
 
@@ -244,9 +245,12 @@ def _seconds(span: tuple[float, float], rng: np.random.Generator) -> int:
     return int(rng.uniform(*span) * SAMPLE_RATE)
 
 
-def _lay(stream: NDArray[np.float64], pcm: NDArray[np.int16], at: int, gain: float) -> None:
-    """Adds a clip that starts at sample ``at``, faded in and out; what lies outside the stream is lost."""
-    ramp = np.minimum(1.0, (np.arange(len(pcm)) + 1) / _FADE)
-    wave = gain * pcm * ramp * ramp[::-1]
-    first, last = max(at, 0), min(at + len(pcm), len(stream))
-    stream[first:last] += wave[first - at : last - at]
+def lay(canvas: NDArray[Any], wave: NDArray[Any], at: int) -> None:
+    """Adds ``wave`` from sample ``at`` on, faded in and out over 10 ms; what lies outside the canvas is lost.
+
+    Both hold floats, [n].
+    """
+    ramp = np.minimum(1.0, (np.arange(len(wave)) + 1) / _FADE)
+    first, last = max(at, 0), min(at + len(wave), len(canvas))
+    if first < last:
+        canvas[first:last] += (wave * ramp * ramp[::-1])[first - at : last - at]

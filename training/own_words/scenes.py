@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.data.audio import SAMPLE_RATE
+from kws.data.stream import lay
 from kws.evaluate.degrade import reverberate
 from kws_training.own_words.pieces import Piece, Pieces
 
@@ -34,7 +35,6 @@ _BABBLE_SNR = (6.0, 20.0)
 _GAP = (0.03, 0.4)
 _FLOOR = (-80.0, -62.0)
 _SILENCE = (-75.0, -25.0)
-_FADE = SAMPLE_RATE // 200
 
 Sound = NDArray[np.float64]
 
@@ -117,7 +117,7 @@ class Scenes:
         slack = int((1.0 - WHOLE) * length)
         low, high = -slack, self.samples - length + slack
         start = int(rng.integers(low, high + 1)) if high >= low else (self.samples - length) // 2
-        _lay(scene, wave, start - first)
+        lay(scene, wave, start - first)
         if rng.random() < _BEFORE:
             self._run(scene[: max(0, start - _seconds(_GAP, rng))], level, rng, from_end=True)
         if rng.random() < _AFTER:
@@ -135,7 +135,7 @@ class Scenes:
             start = seen - length
             if rng.random() < _AFTER:
                 self._run(scene[max(0, seen + _seconds(_GAP, rng)) :], level, rng)
-        _lay(scene, wave, start - first)
+        lay(scene, wave, start - first)
 
     def _run(self, scene: Sound, level: float, rng: np.random.Generator, from_end: bool = False) -> None:
         """Fills ``scene`` with other speech: a stretch of a recording, or pieces one after another."""
@@ -156,7 +156,7 @@ class Scenes:
             wave = piece.pcm[piece.first + skip : piece.last].astype(np.float64) * _gain(level, piece.level)
             wave = wave[: len(scene)]
             at = len(scene) - position - len(wave) if from_end else position
-            _lay(scene, wave, at)
+            lay(scene, wave, at)
             position += len(wave) + _seconds(_GAP, rng)
 
     def _background(self, level: float, alone: bool, rng: np.random.Generator) -> Sound:
@@ -178,14 +178,6 @@ def _at_speed(piece: Piece, level: float, rng: np.random.Generator) -> tuple[Sou
     at = np.arange(int(len(piece.pcm) / speed)) * speed
     wave = np.interp(at, np.arange(len(piece.pcm)), piece.pcm) * _gain(level, piece.level)
     return wave, int(piece.first / speed), int(piece.length / speed)
-
-
-def _lay(scene: Sound, wave: Sound, at: int) -> None:
-    """Adds ``wave`` from sample ``at`` on, faded at both ends; what lies outside is lost."""
-    ramp = np.minimum(1.0, (np.arange(len(wave)) + 1) / _FADE)
-    first, last = max(at, 0), min(at + len(wave), len(scene))
-    if last > first:
-        scene[first:last] += (wave * ramp * ramp[::-1])[first - at : last - at]
 
 
 def _seconds(span: tuple[float, float], rng: np.random.Generator) -> int:
