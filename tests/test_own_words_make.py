@@ -178,11 +178,18 @@ def test_every_fifth_of_many_takes_is_held_out_and_none_of_few(project):
     few, many = HOLD_OUT_FROM - 1, HOLD_OUT_FROM + 3
     for speaker, count in (("ada", many), ("bob", few)):
         names = [f"{speaker}_nohash_{number}.wav" for number in range(count)]
-        write(project.own_recordings / "rise", names, [glide(300, 900, rng)] * count)
+        write(project.own_recordings / "rise", names, [glide(300, 900, rng) for _ in names])
     takes = gather(project).takes["rise"]
     held = [clip.path.name for clip in takes if clip.split == "validation"]
     assert len(takes) == few + many
     assert len(held) == many // HOLD_OUT_EVERY and all(name.startswith("ada") for name in held)
+
+
+def test_a_copy_of_a_take_counts_once(project):
+    sound = glide(300, 900, np.random.default_rng(1))
+    names = [f"ada_nohash_{number}.wav" for number in range(2 * HOLD_OUT_FROM)]
+    write(project.own_recordings / "rise", names, [sound] * len(names))
+    assert [clip.path.name for clip in gather(project).takes["rise"]] == ["ada_nohash_0.wav"]
 
 
 def test_a_folder_of_recordings_teaches_words_other_words_and_the_room(project, tmp_path):

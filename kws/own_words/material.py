@@ -7,6 +7,7 @@ report counts; with fewer, all are trained on. Everything else is split by speak
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ class Material:
 
 
 def gather(project: Project) -> Material:
-    """Lists the project's recordings without opening them.
+    """Lists the project's recordings; takes that are copies of others are left out.
 
     Raises:
         KwsError: a folder of recordings that holds no word of the project, or cannot be scanned.
@@ -74,7 +75,7 @@ def gather(project: Project) -> Material:
     for folder in _people(project):
         _add_people(found, folder, classes)
     for name in classes:
-        found.takes[name] = _held_out(found.takes[name])
+        found.takes[name] = _held_out(_distinct(found.takes[name]))
         found.voices[name] += _clips(project.spoken / name, name)
     found.near += _clips(project.spoken / NEAR, NEAR)
     found.speech += _clips(project.spoken / SPEECH, SPEECH)
@@ -102,6 +103,13 @@ def _add_people(found: Material, folder: Path, classes: tuple[str, ...]) -> None
             found.takes[path.name] += [Clip(file, path.name, "training") for file in recordings(path)]
         elif path.name not in (SILENCE, FALSE):
             found.speech += _clips(path, path.name)
+
+
+def _distinct(takes: list[Clip]) -> list[Clip]:
+    """``takes`` without copies of one file: a copy would count twice, and held out it would prove nothing."""
+    first = {hashlib.sha256(clip.path.read_bytes()).digest(): clip for clip in reversed(takes)}
+    kept = {clip.path for clip in first.values()}
+    return [clip for clip in takes if clip.path in kept]
 
 
 def _held_out(takes: list[Clip]) -> list[Clip]:
