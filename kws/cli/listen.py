@@ -115,8 +115,10 @@ def _check_options(
 def _depth(text: str | None, engine: Engine) -> Depth | None:
     from kws.listen.controls import ADAPTIVE
 
-    if text is None or text == ADAPTIVE:
-        return text and ADAPTIVE
+    if text is None:
+        return None
+    if text == ADAPTIVE:
+        return ADAPTIVE
     if text not in map(str, engine.deltas):
         choices = ", ".join(str(delta) for delta in engine.deltas)
         raise KwsError(f"--depth {text} is not in the model; choose from {choices} or {ADAPTIVE}.")
