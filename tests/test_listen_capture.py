@@ -92,3 +92,15 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(KwsError, match="choose another --capture folder"):
         Capture(tmp_path / "file" / "kept")
+
+
+def test_a_file_that_cannot_be_written_costs_no_other(tmp_path):
+    capture = Capture(tmp_path)
+    twice = [Event("yes", 1.0, 0.9, 1), Event("no", 1.0, 0.9, 1)]
+    capture.push(Heard(SOUND[:16000], twice, 0, fresh=True))
+    capture._folder = tmp_path / "gone"
+    with pytest.raises(KwsError, match="choose another place"):
+        capture.push(Heard(SOUND[16000:16100], [Event("go", 60.0 + 100 / 16000, 0.8, 1)], 960000, fresh=True))
+    capture._folder = tmp_path
+    (written,) = capture.push(Heard(SOUND[16100:30000], [], 960100))
+    np.testing.assert_array_equal(soundfile.read(written, dtype="int16")[0], SOUND[16000:24100])

@@ -145,3 +145,22 @@ def test_a_program_that_vanishes_later_is_told(tmp_path):
     script.unlink()
     assert command.start(event()) == [f"{script} cannot be started: No such file or directory."]
     assert command.tick() == []
+
+
+def test_one_that_runs_as_another_user_is_told_once_and_not_waited_for(monkeypatch):
+    def refuse(process, number):
+        raise PermissionError
+
+    command = Command("sleep 60", limit_seconds=0.01)
+    command.start(event())
+    process = command._process
+    time.sleep(0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "killpg", refuse)
+        assert command.tick() == ["sleep takes longer than 0.01 s and runs as another user: it cannot be ended."]
+        assert command.tick() == [] and command.finish() == []
+        assert command.start(event("no")) == ["sleep still runs: 'no' is not passed on."]
+    process.kill()
+    assert process.wait(timeout=10) == -signal.SIGKILL
+    assert command.tick() == [] and command.start(event()) == []
+    command.finish()

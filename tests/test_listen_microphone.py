@@ -353,3 +353,10 @@ def test_a_portaudio_that_does_not_start_again_is_one_sentence(install, monkeypa
     monkeypatch.setattr(fake, "_initialize", fail, raising=False)
     with pytest.raises(KwsError, match=r"does not start again .*Host error"):
         microphone.rescan()
+    # After a failed start there is nothing to end, which must not keep it from starting.
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    monkeypatch.setattr(fake, "_terminate", fail, raising=False)
+    before = fake.rescans
+    microphone.rescan()
+    assert fake.rescans == before + 1

@@ -121,6 +121,9 @@ def test_words_and_thresholds(listener: Path, model: FoldedModel, tmp_path: Path
     expected = [event for event in every if event["word"] == word]
     assert lines(call(listener, "--words", word, "--wav", path)) == expected
     assert lines(call(listener, "--threshold", f"{word}=1", "--words", word, "--wav", path)) == []
+    # In either order: a threshold does not bring back a word that is not wanted.
+    for order in (("--words", word, "--threshold", f"{other}=0"), ("--threshold", f"{other}=0", "--words", word)):
+        assert lines(call(listener, *order, "--wav", path)) == expected
     settings.write_bytes(f"\ufeff# mine\r\nwords = {word}, {other}\r\n\r\nthreshold={other}=1\r\n".encode())
     assert lines(call(listener, "--settings", settings, "--wav", path)) == expected
     engine = Engine(model).stream()

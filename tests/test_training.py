@@ -149,6 +149,8 @@ def test_a_student_is_trained_further_from_its_own_weights_and_its_teacher_too(d
     assert all(torch.equal(fixed.teacher_state[key], value) for key, value in states[0].items())
     with pytest.raises(KwsError, match="student of low, high, or of another"):
         load_student(folder, replace(FURTHER, topology=replace(FURTHER.topology, planes=2)))
+    with pytest.raises(KwsError, match="a file; give the run folder"):
+        load_student(folder / "student.pt", FURTHER)
 
 
 def test_width_and_blocks_make_the_network_and_the_depths_that_divide_it():

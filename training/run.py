@@ -98,12 +98,14 @@ def load_teacher(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
 
 
 def load_student(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
-    """The weights of the student that an earlier run left (its folder, or its ``student.pt``).
+    """The weights of the student that an earlier run left in its folder.
 
     Raises:
-        KwsError: not a checkpoint, or a student of other words, binarizer or shape.
+        KwsError: no folder of a finished run, or a student of other words, binarizer or shape.
     """
-    content = checkpoint.load(path / "student.pt" if path.is_dir() else path)
+    if path.is_file():
+        raise KwsError(f"{path}: a file; give the run folder, whose teacher goes with its student.")
+    content = checkpoint.load(path / "student.pt")
     made = Settings.from_dict(json.loads(content["settings"]))
     if made.words != settings.words or made.topology != settings.topology:
         raise KwsError(

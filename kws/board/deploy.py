@@ -122,6 +122,8 @@ rmdir "$(dirname "$settings")" 2>/dev/null || true
 systemctl daemon-reload || true
 systemctl reset-failed kws-listener 2>/dev/null || true
 echo "removed"
+left=$(dirname "$settings")
+if [ -d "$left" ]; then echo "$left stays: it holds other files"; fi
 """
 )
 

@@ -41,6 +41,9 @@ class _Pending:
     end: int  # sample of the session up to which its sound is wanted
 
 
+_Cut = tuple[Path, NDArray[np.int16]]
+
+
 class Capture:
     """Writes ``<ISO time>_<word>_<score>.wav`` for every detection: 16 kHz, mono, 16 bits.
 
@@ -64,9 +67,9 @@ class Capture:
         """Takes the next chunk; returns the files that it completed.
 
         Raises:
-            KwsError: a file cannot be written; its detection is not tried again.
+            KwsError: a file cannot be written; its detection is not tried again, and nothing else is lost.
         """
-        written = self.flush() if heard.fresh else []
+        complete = self._cut_all() if heard.fresh else []
         if heard.fresh or not self._recent:
             self._recent.clear()
             self._start = heard.start
@@ -78,12 +81,12 @@ class Capture:
             moment = self._began + timedelta(seconds=event.time)
             self._pending.append(_Pending(event, moment, round(event.time * SAMPLE_RATE) + _AFTER))
         while self._pending and self._pending[0].end <= self._end:
-            written.append(self._write(self._pending.popleft()))
+            complete.append(self._cut(self._pending.popleft()))
         # The next detection lies behind all that was heard so far.
         needed = (self._pending[0].end if self._pending else self._end + _AFTER) - _LENGTH
         while self._recent and self._start + len(self._recent[0]) <= needed:
             self._start += len(self._recent.popleft())
-        return written
+        return self._write(complete)
 
     def _follow_clock(self, fresh: bool) -> None:
         """Sound comes late by what waits in queues, which the clock must not follow; but it may be set, or drift."""
@@ -93,19 +96,35 @@ class Capture:
 
     def flush(self) -> list[Path]:
         """Writes what still waits for sound after it, with what there is: the source ends or has a gap."""
-        written = []
-        while self._pending:
-            written.append(self._write(self._pending.popleft()))
-        return written
+        return self._write(self._cut_all())
 
-    def _write(self, pending: _Pending) -> Path:
+    def _cut_all(self) -> list[_Cut]:
+        complete = [self._cut(pending) for pending in self._pending]
+        self._pending.clear()
+        return complete
+
+    def _cut(self, pending: _Pending) -> _Cut:
         sound = np.concatenate([*self._recent, np.zeros(0, np.int16)])
         end = pending.end - self._start
-        path = self._folder / file_name(pending.moment, pending.event.word, pending.event.score)
-        file = io.BytesIO()
-        soundfile.write(file, sound[max(end - _LENGTH, 0) : end], SAMPLE_RATE, format="WAV", subtype="PCM_16")
-        write_atomically(path, file.getvalue())
-        return path
+        name = file_name(pending.moment, pending.event.word, pending.event.score)
+        return self._folder / name, sound[max(end - _LENGTH, 0) : end]
+
+    @staticmethod
+    def _write(cuts: list[_Cut]) -> list[Path]:
+        """Writes every one that can be written; only then raises the error of the last that cannot."""
+        written, failure = [], None
+        for path, sound in cuts:
+            file = io.BytesIO()
+            soundfile.write(file, sound, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+            try:
+                write_atomically(path, file.getvalue())
+            except KwsError as error:
+                failure = error
+            else:
+                written.append(path)
+        if failure is not None:
+            raise failure
+        return written
 
 
 def file_name(moment: datetime, word: str, score: float) -> str:

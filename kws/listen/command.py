@@ -52,6 +52,7 @@ class Command:
         self._process: subprocess.Popen[bytes] | None = None
         self._deadline = 0.0
         self._told = False
+        self._out_of_reach = False
 
     def start(self, event: Event) -> list[str]:
         """Runs the command for ``event``, unless an earlier one still runs; returns what there is to say to people."""
@@ -77,7 +78,7 @@ class Command:
         except OSError as error:
             return [*notes, f"{name} cannot be started: {error.strerror}."]
         self._deadline = time.monotonic() + self._limit
-        self._told = False
+        self._told = self._out_of_reach = False
         return notes
 
     def tick(self) -> list[str]:
@@ -93,7 +94,11 @@ class Command:
             return [f"{name} {how}."]
         if time.monotonic() < self._deadline:
             return []
-        self._kill(signal.SIGKILL if self._told else signal.SIGTERM)
+        if self._out_of_reach:
+            return []
+        if not self._kill(signal.SIGKILL if self._told else signal.SIGTERM):
+            self._out_of_reach = True
+            return [f"{name} takes longer than {self._limit:g} s and runs as another user: it cannot be ended."]
         notes = [] if self._told else [f"{name} takes longer than {self._limit:g} s and is ended."]
         self._told = True
         self._deadline = time.monotonic() + GRACE_SECONDS
@@ -103,7 +108,7 @@ class Command:
         """Waits until the last one has ended, no longer than its limit allows; interrupted, ends it at once."""
         notes: list[str] = []
         try:
-            while self._process is not None:
+            while self._process is not None and not self._out_of_reach:
                 notes += self.tick()
                 time.sleep(_POLL_SECONDS)
         except BaseException:
@@ -111,8 +116,12 @@ class Command:
             raise
         return notes
 
-    def _kill(self, number: signal.Signals) -> None:
+    def _kill(self, number: signal.Signals) -> bool:
+        """Whether the command could be sent ``number``, or has ended meanwhile: that one is buried by the next tick."""
         if self._process is not None:
-            # One that ended meanwhile is buried by the next tick.
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+                try:
+                    os.killpg(self._process.pid, number)
+                except PermissionError:
+                    return False
+        return True

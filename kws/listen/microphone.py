@@ -6,6 +6,7 @@ listening thread takes blocks out, mixes their channels down and resamples them 
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
 from collections.abc import Generator, Iterator
@@ -175,9 +176,10 @@ def rescan() -> None:
         KwsError: PortAudio is missing or does not start again.
     """
     sd = _sounddevice()
-    try:
-        # sounddevice has no public way.
+    # sounddevice has no public way. Where an earlier start failed there is nothing to end.
+    with contextlib.suppress(sd.PortAudioError):
         sd._terminate()
+    try:
         sd._initialize()
     except sd.PortAudioError as error:
         raise KwsError(f"PortAudio does not start again ({error}); restart the sound system.") from error

@@ -22,7 +22,8 @@ enum {
 typedef struct decision {
     const kws_model_t *model;
     int depth;                                  /* 0 as the model says */
-    float threshold[DECISION_MAX_WORDS];        /* below 0 where the model's own holds; DECISION_NEVER never fires */
+    float threshold[DECISION_MAX_WORDS];        /* below 0 where the model's own holds */
+    char silent[DECISION_MAX_WORDS];            /* words that never fire, whatever their threshold */
     float word_sensitivity[DECISION_MAX_WORDS]; /* below 0 where the one of all words holds */
     float sensitivity, gate, release, wake;
     double refractory; /* seconds */
@@ -86,7 +87,7 @@ static inline int decision_set_threshold(decision_t *d, const char *value, char 
         return 0;
     }
     for (int i = 0; i < DECISION_MAX_WORDS; i++) {
-        if (i == word || (word < 0 && d->threshold[i] < DECISION_NEVER)) {
+        if (i == word || word < 0) {
             d->threshold[i] = score;
         }
     }
@@ -124,11 +125,7 @@ static inline int decision_set_words(decision_t *d, const char *value, char *why
         at = comma ? comma + 1 : NULL;
     }
     for (int i = 0; i < DECISION_MAX_WORDS; i++) {
-        if (!wanted[i]) {
-            d->threshold[i] = DECISION_NEVER;
-        } else if (d->threshold[i] >= DECISION_NEVER) {
-            d->threshold[i] = -1;
-        }
+        d->silent[i] = !wanted[i];
     }
     return 1;
 }
@@ -207,6 +204,10 @@ static inline int decision_set(decision_t *d, const char *name, const char *valu
 /* A word's own sensitivity goes into its threshold, by the engine's own arithmetic. The one of all words moves that
  * again, hence the way back first. */
 static inline void decision_apply_to_word(const decision_t *d, kws_state_t *kws, int word) {
+    if (d->silent[word]) {
+        kws_set_threshold(kws, word, DECISION_NEVER);
+        return;
+    }
     if (d->threshold[word] >= 0) {
         kws_set_threshold(kws, word, d->threshold[word]);
     }
