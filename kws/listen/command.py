@@ -97,7 +97,7 @@ class Command:
         if self._out_of_reach:
             return []
         if not self._kill(signal.SIGKILL if self._told else signal.SIGTERM):
-            self._out_of_reach = True
+            self._told = self._out_of_reach = True
             return [f"{name} takes longer than {self._limit:g} s and runs as another user: it cannot be ended."]
         notes = [] if self._told else [f"{name} takes longer than {self._limit:g} s and is ended."]
         self._told = True
