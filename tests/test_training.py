@@ -157,9 +157,12 @@ def test_width_and_blocks_make_the_network_and_the_depths_that_divide_it():
     small = new_settings(TASK, channels=64, blocks=6)
     assert small.topology == Topology(n_classes=4, channels=64, hidden=128, n_blocks=6, deltas=(1, 2))
     assert len(small.depth_weights) == 2
+    assert {stage.unknown for stage in new_settings(TASK, unknown=4.0).stages} == {4.0}
     for wrong, sentence in (
         ({"channels": 96}, "--channels 96: give 64"),
         ({"blocks": 0}, "--blocks 0: give 1 to"),
+        ({"unknown": 0.0}, "--unknown 0: give a share"),
+        ({"unknown": float("nan")}, "--unknown nan: give a share"),
         ({"distillation": "none"}, "'none' is no distillation; choose enhanced or independent"),
     ):
         with pytest.raises(KwsError, match=sentence):

@@ -23,6 +23,8 @@ from kws_training.loop import NOTHING, Given, Run, Watcher
 from kws_training.networks import NETWORKS, BiFSMN, Topology, deltas_of, network_name
 from kws_training.quantizers import DEFAULT, find
 
+MOST_UNKNOWN = 20.0
+
 
 def new_settings(
     task: Task,
@@ -35,11 +37,13 @@ def new_settings(
     channels: int = 128,
     blocks: int = 8,
     distillation: str = "enhanced",
+    unknown: float | None = None,
 ) -> Settings:
     """Settings of a new run.
 
     Args:
         channels: width of the residual stream, a multiple of 64; hidden layers are twice as wide.
+        unknown: clips of other words drawn in every stage, as a share of the word clips; None as the recipe says.
         blocks: at full depth; thinner depths run every second and every fourth, where those divide it.
 
     Raises:
@@ -69,6 +73,12 @@ def new_settings(
     )
     weights = (1.0,) * len(topology.deltas)
     stages = recipe(recipe_name, epochs)
+    if unknown is not None:
+        if not 0.0 < unknown <= MOST_UNKNOWN:
+            raise KwsError(
+                f"--unknown {unknown:g}: give a share of the word clips, above 0 and up to {MOST_UNKNOWN:g}."
+            )
+        stages = tuple(replace(stage, unknown=unknown) for stage in stages)
     return Settings(
         task.words, task.fillers, topology, stages, seed=seed, distillation=distillation, depth_weights=weights
     )

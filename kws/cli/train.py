@@ -54,6 +54,10 @@ def train(
     distillation: Annotated[
         str, typer.Option(help="How the student learns hidden maps: enhanced (BiFSMN) or independent (BiFSMNv2).")
     ] = "enhanced",
+    unknown: Annotated[
+        float | None,
+        typer.Option(help="Clips of other words an epoch, as a share of the words' own; few words want more than 1."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the last stage; the others scale with it.")] = None,
     teacher: Annotated[Path | None, typer.Option(help="Run folder or teacher.pt whose float teacher to reuse.")] = None,
     student: Annotated[
