@@ -19,6 +19,7 @@ from kws.data.audio import to_int16
 from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import load, save
+from kws.model.header import export
 from kws.own_words import project as projects
 from kws.own_words import spoken
 from kws.own_words.material import HOLD_OUT_EVERY, HOLD_OUT_FROM, gather
@@ -224,6 +225,20 @@ def test_the_project_file_keeps_everything(project, tmp_path):
 def test_a_project_that_cannot_be_worked_on_is_one_sentence(tmp_path, change, message):
     with pytest.raises(KwsError, match=message):
         checked(replace(Project(tmp_path, ("on",)), **change))
+
+
+@pytest.mark.parametrize("name", ["2words", "_mine", "state", "frontend", "w" * 41, "größe" * 9])
+def test_a_folder_that_cannot_name_a_model_in_c_is_refused_before_anything_is_done(tmp_path, name):
+    result = CliRunner().invoke(application(), ["new", str(tmp_path / name), "--words", "on"])
+    assert isinstance(result.exception, KwsError) and f"'{name}' cannot name a model in C" in str(result.exception)
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["my-words", "my words", "größe", "v1.2"])
+def test_what_c_does_not_allow_in_a_name_is_replaced(tmp_path, finished, name):
+    own = checked(Project(tmp_path / name, ("on",)))
+    export(replace(finished[1].model, name=own.name), own.header, own.c_name)
+    assert f"kws_{own.c_name}" in own.header.read_text() and own.header.name == f"{name}.h"
 
 
 def test_a_damaged_project_file_is_one_sentence(tmp_path):

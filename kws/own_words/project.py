@@ -11,6 +11,7 @@ NAME/NAME.kws         the calibrated model; NAME.h the same for C; report.json i
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from kws.data.synth import folder_name
 from kws.errors import KwsError
 from kws.files import write_atomically
+from kws.model.header import check_name
 
 FILE = "project.json"
 VERSION = 1
@@ -56,6 +58,11 @@ class Project:
     @property
     def name(self) -> str:
         return self.folder.name
+
+    @property
+    def c_name(self) -> str:
+        """The name in C: what C does not allow in it is '_'."""
+        return re.sub("[^A-Za-z0-9]", "_", self.name)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -139,8 +146,16 @@ def checked(project: Project) -> Project:
     """``project``, if it can be worked on, with its words' blanks put in order.
 
     Raises:
-        KwsError: no word, a word twice, one that cannot name a folder, or a number out of range.
+        KwsError: a folder whose name cannot be the model's, no word, a word twice, one that cannot name a folder, or a
+            number out of range.
     """
+    try:
+        check_name(project.c_name)
+    except KwsError as error:
+        raise KwsError(
+            f"{project.folder}: '{project.name}' cannot name a model in C; choose a folder whose name begins with a "
+            "letter, has at most 40, and is none of kws.h, such as my_words."
+        ) from error
     words = tuple(" ".join(word.split()) for word in project.words)
     if not words:
         raise KwsError(f'{project.folder}: no word given; name at least one, such as --words "hey pi".')

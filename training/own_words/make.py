@@ -111,7 +111,7 @@ def make(
     result = _calibrated(project, raw, material, watcher)
     found = recall(result.model, material)
     save(result.model, project.model)
-    header = export(result.model, project.header, project.header.stem, True)
+    header = export(result.model, project.header, project.c_name, True)
     write_atomically(project.report, (json.dumps(_report(project, material, result, found), indent=1) + "\n").encode())
     return Made(result.model, result, found, [project.model, *header, project.report])
 
