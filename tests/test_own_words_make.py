@@ -241,6 +241,14 @@ def test_what_c_does_not_allow_in_a_name_is_replaced(tmp_path, finished, name):
     assert f"kws_{own.c_name}" in own.header.read_text() and own.header.name == f"{name}.h"
 
 
+def test_the_folder_that_one_is_in_has_a_name(done, monkeypatch):
+    monkeypatch.chdir(done.folder)
+    here = projects.load(Path())
+    assert here.name == done.name and here.model.samefile(done.model) and here.header.samefile(done.header)
+    monkeypatch.chdir(done.run)
+    assert projects.load(Path("..")).model.samefile(done.model)
+
+
 def test_a_damaged_project_file_is_one_sentence(tmp_path):
     (tmp_path / projects.FILE).write_text('{"version": 1, "words"')
     with pytest.raises(KwsError, match=r"project\.json: not a project"):

@@ -57,7 +57,8 @@ class Project:
 
     @property
     def name(self) -> str:
-        return self.folder.name
+        # "." and "..", too, are folders with names.
+        return self.folder.resolve().name
 
     @property
     def c_name(self) -> str:
