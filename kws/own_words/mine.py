@@ -2,8 +2,9 @@
 
 The model listens through the C engine. Where a label track says what is spoken, its false accepts and its misses are
 found by the rule of every other figure; where there is none, the recording holds none of the words, and every detection
-is false. Each finding is cut out and written under a name made of the recording's content and the place in it: mining
-the same recording twice adds nothing twice.
+is false. What the model heard when it was wrong is to be learned as no word, so it is left out where a word of the
+project is in it: a detection that came too late, or one word taken for another. Each finding is cut out and written
+under a name made of the recording's content and the place in it: mining the same recording twice adds nothing twice.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from kws.data.audio import SAMPLE_RATE, read_audio
-from kws.data.labels import read_labels
+from kws.data.labels import Label, read_labels
 from kws.data.tasks import recordings
 from kws.engine import Engine, Event
 from kws.errors import KwsError
-from kws.evaluate.matching import match
+from kws.evaluate.matching import LATE_SECONDS, match
 from kws.evaluate.sounds import GAP, stretches
 from kws.files import write_atomically
 from kws.model import load as load_model
@@ -54,6 +55,7 @@ class Findings:
         events: detections.
         added: files written now.
         known: findings that an earlier call had written.
+        beside: false accepts that were left out, since a word of the project is in what was heard.
     """
 
     recording: Path
@@ -62,6 +64,7 @@ class Findings:
     events: int
     added: list[Path] = field(default_factory=list)
     known: int = 0
+    beside: int = 0
 
 
 def long_recordings(paths: Sequence[Path]) -> list[Path]:
@@ -125,7 +128,10 @@ def mine(
     matching = match(events, spoken)
     window = engine.window_samples / SAMPLE_RATE + BEFORE_SECONDS
     for event in matching.false_accepts:
-        keep(FALSE, event.time - window, event.time)
+        if _any_within(spoken, event.time - max(window, LATE_SECONDS), event.time):
+            result.beside += 1
+        else:
+            keep(FALSE, event.time - window, event.time)
     for label, hit in zip(spoken, matching.hits, strict=True):
         if hit is None:
             keep(label.word, label.start / SAMPLE_RATE - MARGIN_SECONDS, label.end / SAMPLE_RATE + MARGIN_SECONDS)
@@ -133,6 +139,11 @@ def mine(
         # An earlier model, or other settings, fired here: that is why the file exists.
         keep(FALSE, 0.0, result.seconds)
     return result
+
+
+def _any_within(labels: Sequence[Label], start: float, end: float) -> bool:
+    """Whether a part of any of ``labels`` lies between two times, in seconds."""
+    return any(label.start < end * SAMPLE_RATE and label.end > start * SAMPLE_RATE for label in labels)
 
 
 def is_capture(path: Path, project: Project) -> bool:
