@@ -216,6 +216,7 @@ def test_the_project_file_keeps_everything(project, tmp_path):
     [
         ({"words": ()}, "no word given"),
         ({"words": ("a", " a ")}, "given twice"),
+        ({"words": ("hey pi", "Hey_Pi")}, "given twice"),
         ({"words": ("a/b",)}, "cannot name a folder"),
         ({"epochs": 0}, "--epochs 0"),
         ({"target": 0.0}, "no rate"),

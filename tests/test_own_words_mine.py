@@ -115,6 +115,27 @@ def test_a_false_accept_with_a_word_of_the_project_in_it_is_not_learned_as_none(
         assert first >= end or first + soundfile.info(path).frames <= end - 8000
 
 
+def test_labels_may_be_written_as_people_write(project, long, tmp_path):
+    tracks = [tmp_path / f"{number}.txt" for number in range(2)]
+    at = [3 * RATE, 17 * RATE]
+    for track, names in zip(tracks, (("word_0", "word_1"), ("Word 0", "word  1")), strict=True):
+        write_labels([Label(name, start, start + 6400) for name, start in zip(names, at, strict=True)], track)
+    first = mine(project, long, tracks[0])
+    assert first.added
+    second = mine(project, long, tracks[1])
+    assert second.added == [] and second.known == len(first.added) and second.beside == first.beside
+
+
+def test_a_track_of_other_words_alone_is_refused_and_an_empty_one_says_that_none_is_said(project, long):
+    write_labels([Label("wrod 0", RATE, 2 * RATE)], long.with_suffix(".txt"))
+    with pytest.raises(KwsError, match=r"long\.txt: labels 'wrod 0', and none of the project's words \(word 0, word 1\)"):
+        mine(project, long)
+    assert not project.mined.exists()
+    write_labels([], long.with_suffix(".txt"))
+    found = mine(project, long)
+    assert found.labelled and len(found.added) == len(heard(project, long))
+
+
 def test_what_was_mined_is_learned_from(project, long):
     write_labels([Label("word_1", 30 * RATE, 31 * RATE)], long.with_suffix(".txt"))
     found = mine(project, long)

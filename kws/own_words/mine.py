@@ -13,7 +13,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -104,14 +104,14 @@ def mine(
         progress: told what has been heard.
 
     Raises:
-        KwsError: no model yet, or a recording or track that cannot be read.
+        KwsError: no model yet, a recording or track that cannot be read, or a track that names other words alone.
     """
     if not project.model.is_file():
         raise KwsError(f"{project.model}: no model yet; make it with kws new {project.folder}.")
     engine = Engine(load_model(project.model))
     beside = recording.with_suffix(".txt")
     track = labels or (beside if beside.is_file() else None)
-    spoken = [label for label in read_labels(track) if label.word in project.classes] if track else []
+    spoken = _words_of(project, track) if track else []
     events, samples, identity = _listen(engine, recording, sensitivity, progress)
     result = Findings(recording, samples / SAMPLE_RATE, track is not None, len(events))
 
@@ -139,6 +139,22 @@ def mine(
         # An earlier model, or other settings, fired here: that is why the file exists.
         keep(FALSE, 0.0, result.seconds)
     return result
+
+
+def _words_of(project: Project, track: Path) -> list[Label]:
+    """The labels in ``track`` that are words of the project, under the names of their classes.
+
+    A track without a label says that nothing is said. One that names other words alone is more likely to spell these
+    otherwise, and then what is said here would be learned as none of them.
+    """
+    labels = read_labels(track)
+    spoken = [replace(label, word=name) for label in labels if (name := project.class_of(label.word))]
+    if labels and not spoken:
+        raise KwsError(
+            f"{track}: labels '{labels[0].word}', and none of the project's words ({', '.join(project.words)}); label "
+            "them so, or where none of them is said, move the track away."
+        )
+    return spoken
 
 
 def _any_within(labels: Sequence[Label], start: float, end: float) -> bool:

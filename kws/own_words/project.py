@@ -70,6 +70,11 @@ class Project:
         """The words as folders and classes are named: joined by '_'."""
         return tuple(folder_name(word) for word in self.words)
 
+    def class_of(self, text: str) -> str | None:
+        """The class that ``text`` names, as people write it or as a folder is named, in any case; None: none of them."""
+        wanted = "_".join(text.split()).casefold()
+        return next((name for name in self.classes if name.casefold() == wanted), None)
+
     @property
     def own_recordings(self) -> Path:
         return self.folder / "recordings"
@@ -160,7 +165,7 @@ def checked(project: Project) -> Project:
     words = tuple(" ".join(word.split()) for word in project.words)
     if not words:
         raise KwsError(f'{project.folder}: no word given; name at least one, such as --words "hey pi".')
-    names = [folder_name(word) for word in words]
+    names = [folder_name(word).casefold() for word in words]
     for word, name in zip(words, names, strict=True):
         if names.count(name) > 1:
             raise KwsError(f"The word '{word}' is given twice; give each word once.")
