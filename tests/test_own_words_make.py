@@ -159,6 +159,19 @@ def test_new_takes_train_anew_and_say_so(done):
     assert result.recall["rise"].takes.count == 1
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_another_base_trains_anew_and_says_so(done, tmp_path, known):
+    other = replace(random_model(3, n_blocks=4, channels=64, hidden=64), name="tiny")
+    save(other if known else replace(other, checkpoint_sha256=""), tmp_path / "tiny.kws")
+    changed = replace(done, base=str(tmp_path / "tiny.kws"))
+    watcher = Quiet()
+    made(changed, watcher)
+    assert watcher.epochs == 2 and any("base model" in text for text in watcher.warnings)
+    again = Quiet()
+    made(changed, again)
+    assert again.epochs == 0 and not again.warnings
+
+
 def test_words_too_long_for_the_engine_are_refused_and_longer_ones_get_longer_windows():
     def pieces(seconds: float) -> Pieces:
         count = round(seconds * RATE)

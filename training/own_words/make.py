@@ -6,6 +6,7 @@ interrupted training goes on after its last complete epoch, and new recordings s
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from kws.features import PRESETS, Preset
 from kws.files import write_atomically
 from kws.model import FoldedModel, save
 from kws.model import load as load_model
+from kws.model.file import to_bytes
 from kws.model.header import export
 from kws.own_words.material import Material, gather
 from kws.own_words.project import Project
@@ -46,6 +48,9 @@ WINDOWS = ("bifsmn", "bifsmn_48", "bifsmn_64")
 
 SLACK_SECONDS = 0.3
 """How much longer than a word the window must be: the decision averages three windows, 0.26 s from first to last."""
+
+BASE = "base.sha256"
+"""In the run's folder: what its training started from."""
 
 STREAM_MINUTES = 120.0
 STREAM_SNR = (5.0, 20.0)
@@ -149,9 +154,11 @@ def _train(project: Project, preset: Preset, training: Pieces, validation: Piece
     base = load_model(project.base)
     network = unfold(base, preset.name, len(task.class_names))
     settings = settings_of(project.classes, network.topology, project.epochs, project.seed)
-    resume = _may_resume(project, settings, data, watcher)
+    resume = _may_resume(project, settings, data, base, watcher)
     if not resume:
         shutil.rmtree(project.run, ignore_errors=True)
+        project.run.mkdir(parents=True)
+        write_atomically(project.run / BASE, _identity(base).encode())
         measure(network, data.windows(MEASURED_WINDOWS, 0))
     watcher.settings_known(settings)
     trained = FineTuning(project.run, settings, data, watcher, network.state_dict(), resume).train()
@@ -164,18 +171,26 @@ def _train(project: Project, preset: Preset, training: Pieces, validation: Piece
     return to_model(trained, settings, project.name, 0.5, checkpoint.digest(project.run / "student.pt"), provenance)
 
 
-def _may_resume(project: Project, settings: Settings, data: SceneData, watcher: MakeWatcher) -> bool:
-    """Whether the run in the project is of these settings and recordings; says so where it is of others."""
+def _identity(base: FoldedModel) -> str:
+    """Of the weights that training starts from, in hex; a model file need not say which they are."""
+    return base.checkpoint_sha256 or hashlib.sha256(to_bytes(base)).hexdigest()
+
+
+def _may_resume(
+    project: Project, settings: Settings, data: SceneData, base: FoldedModel, watcher: MakeWatcher
+) -> bool:
+    """Whether the run in the project is of these settings, recordings and base; says so where it is of others."""
     path = project.run / "checkpoint.pt"
     if not path.is_file():
         return False
     try:
         state = checkpoint.load(path)
         same = Settings.from_dict(json.loads(state["settings"])) == settings and state["data_hash"] == data.hash
-    except (KwsError, KeyError, ValueError):
+        same = same and (project.run / BASE).read_text(encoding="utf-8") == _identity(base)
+    except (KwsError, KeyError, ValueError, OSError):
         same = False
     if not same:
-        watcher.warn("The recordings or the settings have changed since the last training: training anew.")
+        watcher.warn("The recordings, the settings or the base model have changed since the last training: training anew.")
     return same
 
 
