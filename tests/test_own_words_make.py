@@ -66,6 +66,15 @@ class Interrupted(Quiet):
         raise KeyboardInterrupt
 
 
+class Parts(Quiet):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+
+    def part(self, title: str) -> None:
+        self.parts.append(title)
+
+
 def plain(items, total, title):
     return items
 
@@ -216,6 +225,29 @@ def test_a_folder_of_recordings_teaches_words_other_words_and_the_room(project, 
     assert [clip.path.parent.name for clip in material.takes["rise"]] == ["rise"]
     assert any(clip.path.parent.name == "table" for clip in material.speech)
     assert any(path.name == "eve_room_0.wav" for path in material.backgrounds)
+
+
+@pytest.mark.parametrize("name", ["fall_off", "fall off", "Fall_Off", "FALL OFF"])
+def test_a_folder_of_recordings_may_spell_a_word_as_people_do(project, tmp_path, name):
+    """As another word, a person's takes of it would teach the opposite."""
+    folder = tmp_path / "more"
+    write(folder / name, ["eve_nohash_0.wav"], [glide(1500, 500, np.random.default_rng(1))])
+    taken = {clip.path for clip in gather(project).speech}
+    as_takes = gather(replace(project, recordings=(folder,)))
+    assert [(clip.path.parent.name, clip.word) for clip in as_takes.takes["fall_off"]] == [(name, "fall_off")]
+    as_data = gather(replace(project, data=folder))
+    assert folder / name / "eve_nohash_0.wav" in {clip.path for clip in as_data.voices["fall_off"]}
+    assert {clip.path for clip in as_takes.speech + as_data.speech} == taken
+
+
+def test_a_folder_of_recordings_without_a_word_of_the_project_is_refused_before_the_voices_speak(project, tmp_path):
+    folder = tmp_path / "more"
+    write(folder / "fall-off", ["eve_nohash_0.wav"], [glide(1500, 500, np.random.default_rng(1))])
+    (folder / "rise").mkdir()
+    watcher = Parts()
+    with pytest.raises(KwsError, match=r"more: holds no recording of a word of the project.*rise, fall_off"):
+        made(replace(project, recordings=(folder,)), watcher)
+    assert watcher.parts == []
 
 
 def test_the_project_file_keeps_everything(project, tmp_path):

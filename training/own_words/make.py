@@ -29,7 +29,7 @@ from kws.model import FoldedModel, save
 from kws.model import load as load_model
 from kws.model.file import to_bytes
 from kws.model.header import export
-from kws.own_words.material import Material, gather
+from kws.own_words.material import Material, gather, require_folders
 from kws.own_words.project import Project
 from kws.own_words.recall import Recall, recall
 from kws.own_words.spoken import speak_project
@@ -104,6 +104,7 @@ def make(
         KwsError: recordings that cannot be used, no synthesiser, a base model that does not fit, a word that takes
             longer than the longest window, or a disk that cannot be written.
     """
+    require_folders(project)
     watcher.part("Speaking")
     speak_project(project, speaking)
     material = gather(project)
