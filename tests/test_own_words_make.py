@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from kws.cli import application
 from kws.data.audio import to_int16
+from kws.data.splits import hash_split
 from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import load, save
@@ -179,6 +180,21 @@ def test_another_base_trains_anew_and_says_so(done, tmp_path, known):
     again = Quiet()
     made(changed, again)
     assert again.epochs == 0 and not again.warnings
+
+
+def test_recordings_that_cannot_be_read_are_left_out_of_everything_and_named_once(project, tmp_path):
+    name = next(f"{voice}_nohash_0.wav" for voice in VOICES if hash_split(voice + "_nohash_0.wav") == "validation")
+    hiss = to_int16(0.01 * np.random.default_rng(1).standard_normal(5 * RATE))
+    write(tmp_path / "podcast", ["a.wav", "b.wav", "c.wav", "d.wav"], [hiss] * 4)
+    bad = [project.spoken / "rise" / name, project.spoken / spoken.SPEECH / name]
+    bad += [project.spoken / "_background_noise_" / "bad.wav", tmp_path / "podcast" / "b.wav"]
+    for path in bad:
+        path.write_bytes(b"RIFF no more")
+    watcher = Quiet()
+    result = made(replace(project, negatives=tmp_path / "podcast"), watcher)
+    assert [sum(str(path) in text for text in watcher.warnings) for path in bad] == [1] * len(bad)
+    assert len(watcher.warnings) == len(bad)
+    assert "negatives" in result.model.provenance["calibration"]["sounds"]
 
 
 def test_words_too_long_for_the_engine_are_refused_and_longer_ones_get_longer_windows():

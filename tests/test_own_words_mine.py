@@ -128,7 +128,7 @@ def test_labels_may_be_written_as_people_write(project, long, tmp_path):
 
 def test_a_track_of_other_words_alone_is_refused_and_an_empty_one_says_that_none_is_said(project, long):
     write_labels([Label("wrod 0", RATE, 2 * RATE)], long.with_suffix(".txt"))
-    with pytest.raises(KwsError, match=r"long\.txt: labels 'wrod 0', and none of the project's words \(word 0, word 1\)"):
+    with pytest.raises(KwsError, match=r"long\.txt: labels 'wrod 0', and none of the project's words \(word 0,"):
         mine(project, long)
     assert not project.mined.exists()
     write_labels([], long.with_suffix(".txt"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -56,6 +57,22 @@ class Material:
         voices = {f"voices of {name}": len(clips) for name, clips in self.voices.items()}
         return takes | voices | {kind: len(getattr(self, kind)) for kind in kinds}
 
+    def without(self, paths: Collection[Path]) -> Material:
+        """The same but for the recordings at ``paths``."""
+
+        def left(clips: list[Clip]) -> list[Clip]:
+            return [clip for clip in clips if clip.path not in paths]
+
+        return Material(
+            {name: left(clips) for name, clips in self.takes.items()},
+            {name: left(clips) for name, clips in self.voices.items()},
+            left(self.near),
+            left(self.speech),
+            left(self.running),
+            left(self.false),
+            [path for path in self.backgrounds if path not in paths],
+        )
+
     def stream_corpus(self, root: Path) -> Corpus:
         """What a measuring stream is mixed of: the words in all voices, and speech; near words are not, since nobody
         says one every few seconds, and a threshold for such a stream would miss the words themselves.
@@ -99,7 +116,9 @@ def require_folders(project: Project) -> None:
     for folder in project.recordings:
         if not any(project.class_of(path.name) and recordings(path) for path in _folders(folder)):
             names = ", ".join(project.classes)
-            raise KwsError(f"{folder}: holds no recording of a word of the project; it needs a folder for one: {names}.")
+            raise KwsError(
+                f"{folder}: holds no recording of a word of the project; it needs a folder for one: {names}."
+            )
 
 
 def _folders(folder: Path) -> list[Path]:

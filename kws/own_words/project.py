@@ -71,7 +71,7 @@ class Project:
         return tuple(folder_name(word) for word in self.words)
 
     def class_of(self, text: str) -> str | None:
-        """The class that ``text`` names, as people write it or as a folder is named, in any case; None: none of them."""
+        """The class that ``text`` names, in any case and as people write it or as a folder is named; None: no class."""
         wanted = "_".join(text.split()).casefold()
         return next((name for name in self.classes if name.casefold() == wanted), None)
 

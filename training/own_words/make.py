@@ -110,6 +110,8 @@ def make(
     material = gather(project)
     training = read_pieces(material, project.classes, "training", reading)
     validation = read_pieces(material, project.classes, "validation", reading)
+    # What cannot be read now cannot be read later, either, when thresholds are chosen and words counted.
+    material = material.without(training.skipped.keys() | validation.skipped.keys())
     preset = window_for(project, training)
     watcher.material(material, preset)
     raw = _train(project, preset, training, validation, watcher)
@@ -177,9 +179,7 @@ def _identity(base: FoldedModel) -> str:
     return base.checkpoint_sha256 or hashlib.sha256(to_bytes(base)).hexdigest()
 
 
-def _may_resume(
-    project: Project, settings: Settings, data: SceneData, base: FoldedModel, watcher: MakeWatcher
-) -> bool:
+def _may_resume(project: Project, settings: Settings, data: SceneData, base: FoldedModel, watcher: MakeWatcher) -> bool:
     """Whether the run in the project is of these settings, recordings and base; says so where it is of others."""
     path = project.run / "checkpoint.pt"
     if not path.is_file():
@@ -191,7 +191,9 @@ def _may_resume(
     except (KwsError, KeyError, ValueError, OSError):
         same = False
     if not same:
-        watcher.warn("The recordings, the settings or the base model have changed since the last training: training anew.")
+        watcher.warn(
+            "The recordings, the settings or the base model have changed since the last training: training anew."
+        )
     return same
 
 
