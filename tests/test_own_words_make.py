@@ -24,7 +24,7 @@ from kws.model.header import export
 from kws.own_words import project as projects
 from kws.own_words import spoken
 from kws.own_words.material import HOLD_OUT_EVERY, HOLD_OUT_FROM, gather
-from kws.own_words.project import Project, checked
+from kws.own_words.project import Project, base_of, checked
 from kws_training.own_words import data as scene_data
 from kws_training.own_words import finetune, make
 from kws_training.own_words.pieces import Piece, Pieces
@@ -195,6 +195,29 @@ def test_recordings_that_cannot_be_read_are_left_out_of_everything_and_named_onc
     assert [sum(str(path) in text for text in watcher.warnings) for path in bad] == [1] * len(bad)
     assert len(watcher.warnings) == len(bad)
     assert "negatives" in result.model.provenance["calibration"]["sounds"]
+
+
+def test_a_base_that_is_gone_or_hears_other_features_is_refused_before_the_voices_speak(project, tmp_path):
+    model = random_model(2, n_blocks=4, channels=64, hidden=64)
+    save(replace(model, preset=replace(model.preset, offset=-41.0)), tmp_path / "other.kws")
+    for base, message in (("gone.kws", "no such model"), ("other.kws", "hears other features")):
+        watcher = Parts()
+        with pytest.raises(KwsError, match=message):
+            made(replace(project, base=str(tmp_path / base)), watcher)
+        assert watcher.parts == []
+
+
+def test_a_base_given_as_a_path_is_found_from_everywhere(tmp_path, monkeypatch):
+    save(random_model(2, n_blocks=4, channels=64, hidden=64), tmp_path / "tiny.kws")
+    monkeypatch.chdir(tmp_path)
+    assert base_of("tiny.kws") == str(tmp_path.resolve() / "tiny.kws")
+    assert base_of("kws12_lite") == "kws12_lite"
+    (tmp_path / "run").mkdir()
+    (tmp_path / "tiny.kws").rename(tmp_path / "run" / "model.kws")
+    assert base_of("run") == str(tmp_path.resolve() / "run" / "model.kws")
+    result = CliRunner().invoke(application(), ["new", "mine", "--words", "on", "--base", "tiny.kws"])
+    assert isinstance(result.exception, KwsError) and "tiny.kws: no such model" in str(result.exception)
+    assert not (tmp_path / "mine").exists()
 
 
 def test_words_too_long_for_the_engine_are_refused_and_longer_ones_get_longer_windows():

@@ -19,6 +19,7 @@ from typing import Any
 from kws.data.synth import folder_name
 from kws.errors import KwsError
 from kws.files import write_atomically
+from kws.model import resolve, shipped
 from kws.model.header import check_name
 
 FILE = "project.json"
@@ -35,7 +36,7 @@ class Project:
         folder: that holds it all; its name is the model's.
         words: phrases as people write them, such as "hey pi"; in class order.
         language: that eSpeak NG speaks them in.
-        base: shipped model, or .kws file, that training starts from.
+        base: that training starts from, as ``base_of`` names it.
         recordings: folders of people's takes beside the project's own.
         data: Speech Commands or another corpus, for speech that is none of the words; None: synthesised alone.
         negatives: recordings of running speech in which no word is said; None: none.
@@ -119,6 +120,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value.resolve())
     return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+def base_of(model: str) -> str:
+    """What names a base model wherever one is: a shipped model's name, or the whole path of a file.
+
+    Raises:
+        KwsError: there is no such model.
+    """
+    path = resolve(model)
+    return model if shipped().get(model) == path else str(path.resolve())
 
 
 def exists(folder: Path) -> bool:

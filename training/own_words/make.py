@@ -39,7 +39,7 @@ from kws_training.loop import Watcher
 from kws_training.own_words.data import SceneData
 from kws_training.own_words.finetune import FineTuning, settings_of
 from kws_training.own_words.pieces import Pieces, Progress, read_pieces
-from kws_training.own_words.unfold import measure, unfold
+from kws_training.own_words.unfold import measure, require_features, unfold
 from kws_training.run import to_model
 
 MEASURED_WINDOWS = 512
@@ -105,6 +105,8 @@ def make(
             longer than the longest window, or a disk that cannot be written.
     """
     require_folders(project)
+    base = load_model(project.base)
+    require_features(base, WINDOWS[0])
     watcher.part("Speaking")
     speak_project(project, speaking)
     material = gather(project)
@@ -114,7 +116,7 @@ def make(
     material = material.without(training.skipped.keys() | validation.skipped.keys())
     preset = window_for(project, training)
     watcher.material(material, preset)
-    raw = _train(project, preset, training, validation, watcher)
+    raw = _train(project, base, preset, training, validation, watcher)
     watcher.part("Choosing thresholds")
     result = _calibrated(project, raw, material, watcher)
     found = recall(result.model, material)
@@ -147,14 +149,15 @@ def window_for(project: Project, pieces: Pieces) -> Preset:
     return next(PRESETS[name] for name in WINDOWS if PRESETS[name].window_samples / SAMPLE_RATE >= needed)
 
 
-def _train(project: Project, preset: Preset, training: Pieces, validation: Pieces, watcher: MakeWatcher) -> FoldedModel:
+def _train(
+    project: Project, base: FoldedModel, preset: Preset, training: Pieces, validation: Pieces, watcher: MakeWatcher
+) -> FoldedModel:
     """The trained model; trains what is left to train."""
     watcher.part("Composing")
     task = Task(project.name, project.classes)
     data = SceneData(task, preset, training, validation, project.seed)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
-    base = load_model(project.base)
     network = unfold(base, preset.name, len(task.class_names))
     settings = settings_of(project.classes, network.topology, project.epochs, project.seed)
     resume = _may_resume(project, settings, data, base, watcher)
