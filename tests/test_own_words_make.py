@@ -16,13 +16,15 @@ from typer.testing import CliRunner
 
 from kws.cli import application
 from kws.data.audio import to_int16
+from kws.data.splits import hash_split
 from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import load, save
+from kws.model.header import export
 from kws.own_words import project as projects
 from kws.own_words import spoken
 from kws.own_words.material import HOLD_OUT_EVERY, HOLD_OUT_FROM, gather
-from kws.own_words.project import Project, checked
+from kws.own_words.project import Project, base_of, checked
 from kws_training.own_words import data as scene_data
 from kws_training.own_words import finetune, make
 from kws_training.own_words.pieces import Piece, Pieces
@@ -63,6 +65,15 @@ class Quiet(make.MakeWatcher):
 class Interrupted(Quiet):
     def epoch(self, row) -> None:
         raise KeyboardInterrupt
+
+
+class Parts(Quiet):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+
+    def part(self, title: str) -> None:
+        self.parts.append(title)
 
 
 def plain(items, total, title):
@@ -158,6 +169,57 @@ def test_new_takes_train_anew_and_say_so(done):
     assert result.recall["rise"].takes.count == 1
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_another_base_trains_anew_and_says_so(done, tmp_path, known):
+    other = replace(random_model(3, n_blocks=4, channels=64, hidden=64), name="tiny")
+    save(other if known else replace(other, checkpoint_sha256=""), tmp_path / "tiny.kws")
+    changed = replace(done, base=str(tmp_path / "tiny.kws"))
+    watcher = Quiet()
+    made(changed, watcher)
+    assert watcher.epochs == 2 and any("base model" in text for text in watcher.warnings)
+    again = Quiet()
+    made(changed, again)
+    assert again.epochs == 0 and not again.warnings
+
+
+def test_recordings_that_cannot_be_read_are_left_out_of_everything_and_named_once(project, tmp_path):
+    name = next(f"{voice}_nohash_0.wav" for voice in VOICES if hash_split(voice + "_nohash_0.wav") == "validation")
+    hiss = to_int16(0.01 * np.random.default_rng(1).standard_normal(5 * RATE))
+    write(tmp_path / "podcast", ["a.wav", "b.wav", "c.wav", "d.wav"], [hiss] * 4)
+    bad = [project.spoken / "rise" / name, project.spoken / spoken.SPEECH / name]
+    bad += [project.spoken / "_background_noise_" / "bad.wav", tmp_path / "podcast" / "b.wav"]
+    for path in bad:
+        path.write_bytes(b"RIFF no more")
+    watcher = Quiet()
+    result = made(replace(project, negatives=tmp_path / "podcast"), watcher)
+    assert [sum(str(path) in text for text in watcher.warnings) for path in bad] == [1] * len(bad)
+    assert len(watcher.warnings) == len(bad)
+    assert "negatives" in result.model.provenance["calibration"]["sounds"]
+
+
+def test_a_base_that_is_gone_or_hears_other_features_is_refused_before_the_voices_speak(project, tmp_path):
+    model = random_model(2, n_blocks=4, channels=64, hidden=64)
+    save(replace(model, preset=replace(model.preset, offset=-41.0)), tmp_path / "other.kws")
+    for base, message in (("gone.kws", "no such model"), ("other.kws", "hears other features")):
+        watcher = Parts()
+        with pytest.raises(KwsError, match=message):
+            made(replace(project, base=str(tmp_path / base)), watcher)
+        assert watcher.parts == []
+
+
+def test_a_base_given_as_a_path_is_found_from_everywhere(tmp_path, monkeypatch):
+    save(random_model(2, n_blocks=4, channels=64, hidden=64), tmp_path / "tiny.kws")
+    monkeypatch.chdir(tmp_path)
+    assert base_of("tiny.kws") == str(tmp_path.resolve() / "tiny.kws")
+    assert base_of("kws12_lite") == "kws12_lite"
+    (tmp_path / "run").mkdir()
+    (tmp_path / "tiny.kws").rename(tmp_path / "run" / "model.kws")
+    assert base_of("run") == str(tmp_path.resolve() / "run" / "model.kws")
+    result = CliRunner().invoke(application(), ["new", "mine", "--words", "on", "--base", "tiny.kws"])
+    assert isinstance(result.exception, KwsError) and "tiny.kws: no such model" in str(result.exception)
+    assert not (tmp_path / "mine").exists()
+
+
 def test_words_too_long_for_the_engine_are_refused_and_longer_ones_get_longer_windows():
     def pieces(seconds: float) -> Pieces:
         count = round(seconds * RATE)
@@ -204,6 +266,29 @@ def test_a_folder_of_recordings_teaches_words_other_words_and_the_room(project, 
     assert any(path.name == "eve_room_0.wav" for path in material.backgrounds)
 
 
+@pytest.mark.parametrize("name", ["fall_off", "fall off", "Fall_Off", "FALL OFF"])
+def test_a_folder_of_recordings_may_spell_a_word_as_people_do(project, tmp_path, name):
+    """As another word, a person's takes of it would teach the opposite."""
+    folder = tmp_path / "more"
+    write(folder / name, ["eve_nohash_0.wav"], [glide(1500, 500, np.random.default_rng(1))])
+    taken = {clip.path for clip in gather(project).speech}
+    as_takes = gather(replace(project, recordings=(folder,)))
+    assert [(clip.path.parent.name, clip.word) for clip in as_takes.takes["fall_off"]] == [(name, "fall_off")]
+    as_data = gather(replace(project, data=folder))
+    assert folder / name / "eve_nohash_0.wav" in {clip.path for clip in as_data.voices["fall_off"]}
+    assert {clip.path for clip in as_takes.speech + as_data.speech} == taken
+
+
+def test_a_folder_of_recordings_without_a_word_of_the_project_is_refused_before_the_voices_speak(project, tmp_path):
+    folder = tmp_path / "more"
+    write(folder / "fall-off", ["eve_nohash_0.wav"], [glide(1500, 500, np.random.default_rng(1))])
+    (folder / "rise").mkdir()
+    watcher = Parts()
+    with pytest.raises(KwsError, match=r"more: holds no recording of a word of the project.*rise, fall_off"):
+        made(replace(project, recordings=(folder,)), watcher)
+    assert watcher.parts == []
+
+
 def test_the_project_file_keeps_everything(project, tmp_path):
     full = replace(project, data=tmp_path, negatives=tmp_path, recordings=(tmp_path,), target=2.0, seed=5)
     full.save()
@@ -215,6 +300,7 @@ def test_the_project_file_keeps_everything(project, tmp_path):
     [
         ({"words": ()}, "no word given"),
         ({"words": ("a", " a ")}, "given twice"),
+        ({"words": ("hey pi", "Hey_Pi")}, "given twice"),
         ({"words": ("a/b",)}, "cannot name a folder"),
         ({"epochs": 0}, "--epochs 0"),
         ({"target": 0.0}, "no rate"),
@@ -224,6 +310,28 @@ def test_the_project_file_keeps_everything(project, tmp_path):
 def test_a_project_that_cannot_be_worked_on_is_one_sentence(tmp_path, change, message):
     with pytest.raises(KwsError, match=message):
         checked(replace(Project(tmp_path, ("on",)), **change))
+
+
+@pytest.mark.parametrize("name", ["2words", "_mine", "state", "frontend", "w" * 41, "größe" * 9])
+def test_a_folder_that_cannot_name_a_model_in_c_is_refused_before_anything_is_done(tmp_path, name):
+    result = CliRunner().invoke(application(), ["new", str(tmp_path / name), "--words", "on"])
+    assert isinstance(result.exception, KwsError) and f"'{name}' cannot name a model in C" in str(result.exception)
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["my-words", "my words", "größe", "v1.2"])
+def test_what_c_does_not_allow_in_a_name_is_replaced(tmp_path, finished, name):
+    own = checked(Project(tmp_path / name, ("on",)))
+    export(replace(finished[1].model, name=own.name), own.header, own.c_name)
+    assert f"kws_{own.c_name}" in own.header.read_text() and own.header.name == f"{name}.h"
+
+
+def test_the_folder_that_one_is_in_has_a_name(done, monkeypatch):
+    monkeypatch.chdir(done.folder)
+    here = projects.load(Path())
+    assert here.name == done.name and here.model.samefile(done.model) and here.header.samefile(done.header)
+    monkeypatch.chdir(done.run)
+    assert projects.load(Path("..")).model.samefile(done.model)
 
 
 def test_a_damaged_project_file_is_one_sentence(tmp_path):

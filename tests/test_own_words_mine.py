@@ -93,11 +93,47 @@ def test_labels_part_false_accepts_from_hits_and_add_what_was_missed(project, lo
     assert found.labelled
     false = [path for path in found.added if path.parent.name == FALSE]
     missed = [path for path in found.added if path.parent.name != FALSE]
-    assert len(false) == len(events) - 1
+    assert len(false) + found.beside == len(events) - 1 and len(false) > 3
     assert [path.parent.name for path in missed] == ["word_1"]
     cut = soundfile.read(missed[0], dtype="int16")[0]
     pcm = soundfile.read(long, dtype="int16")[0]
     assert np.array_equal(cut, pcm[free * RATE - 3200 : free * RATE + 6400 + 3200])
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["late", "another word"])
+def test_a_false_accept_with_a_word_of_the_project_in_it_is_not_learned_as_none(project, long, same):
+    event = heard(project, long)[3]
+    other = next(name for name in project.classes if name != event.word)
+    # Ended too long ago for a hit, and within what the model heard; or it is the other word that was said.
+    end = round((event.time - (0.8 if same else 0.1)) * RATE)
+    write_labels([Label(event.word if same else other, end - 8000, end)], long.with_suffix(".txt"))
+    found = mine(project, long)
+    assert found.beside >= 1
+    cuts = [(path, int(path.stem.rpartition("_")[2])) for path in (project.mined / FALSE).iterdir()]
+    assert cuts
+    for path, first in cuts:
+        assert first >= end or first + soundfile.info(path).frames <= end - 8000
+
+
+def test_labels_may_be_written_as_people_write(project, long, tmp_path):
+    tracks = [tmp_path / f"{number}.txt" for number in range(2)]
+    at = [3 * RATE, 17 * RATE]
+    for track, names in zip(tracks, (("word_0", "word_1"), ("Word 0", "word  1")), strict=True):
+        write_labels([Label(name, start, start + 6400) for name, start in zip(names, at, strict=True)], track)
+    first = mine(project, long, tracks[0])
+    assert first.added
+    second = mine(project, long, tracks[1])
+    assert second.added == [] and second.known == len(first.added) and second.beside == first.beside
+
+
+def test_a_track_of_other_words_alone_is_refused_and_an_empty_one_says_that_none_is_said(project, long):
+    write_labels([Label("wrod 0", RATE, 2 * RATE)], long.with_suffix(".txt"))
+    with pytest.raises(KwsError, match=r"long\.txt: labels 'wrod 0', and none of the project's words \(word 0,"):
+        mine(project, long)
+    assert not project.mined.exists()
+    write_labels([], long.with_suffix(".txt"))
+    found = mine(project, long)
+    assert found.labelled and len(found.added) == len(heard(project, long))
 
 
 def test_what_was_mined_is_learned_from(project, long):

@@ -62,6 +62,7 @@ def mine(
             text = f"{one.recording}: {one.seconds:.0f} s, {said}; {one.events} detections; added {false} false accepts"
             text += f" and {len(one.added) - false} misses" if one.labelled else ""
             text += f", {one.known} known already" if one.known else ""
+            text += f"; left out {one.beside} false accepts with a word of the project in them" if one.beside else ""
             console.print(text, markup=False, soft_wrap=True)
     added = sum(len(one.added) for one in found)
     if added:

@@ -46,7 +46,7 @@ def new(
     """
     from dataclasses import replace
 
-    from kws.own_words.project import Project, checked, exists, load
+    from kws.own_words.project import Project, base_of, checked, exists, load
     from kws_training.own_words.display import MakeDisplay
     from kws_training.own_words.make import make
 
@@ -62,7 +62,7 @@ def new(
         "recordings": tuple(path.resolve() for path in recordings) if recordings else None,
         "data": data.resolve() if data else None,
         "negatives": negatives.resolve() if negatives else None,
-        "base": base,
+        "base": base_of(base) if base else None,
         "language": language,
         "epochs": epochs,
         "target": target,

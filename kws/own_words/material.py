@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kws.data.splits import hash_split, speaker_of
@@ -56,6 +57,22 @@ class Material:
         voices = {f"voices of {name}": len(clips) for name, clips in self.voices.items()}
         return takes | voices | {kind: len(getattr(self, kind)) for kind in kinds}
 
+    def without(self, paths: Collection[Path]) -> Material:
+        """The same but for the recordings at ``paths``."""
+
+        def left(clips: list[Clip]) -> list[Clip]:
+            return [clip for clip in clips if clip.path not in paths]
+
+        return Material(
+            {name: left(clips) for name, clips in self.takes.items()},
+            {name: left(clips) for name, clips in self.voices.items()},
+            left(self.near),
+            left(self.speech),
+            left(self.running),
+            left(self.false),
+            [path for path in self.backgrounds if path not in paths],
+        )
+
     def stream_corpus(self, root: Path) -> Corpus:
         """What a measuring stream is mixed of: the words in all voices, and speech; near words are not, since nobody
         says one every few seconds, and a threshold for such a stream would miss the words themselves.
@@ -70,10 +87,11 @@ def gather(project: Project) -> Material:
     Raises:
         KwsError: a folder of recordings that holds no word of the project, or cannot be scanned.
     """
+    require_folders(project)
     classes = project.classes
     found = Material({name: [] for name in classes}, {name: [] for name in classes}, [], [], [], [])
     for folder in _people(project):
-        _add_people(found, folder, classes)
+        _add_people(found, folder, project)
     for name in classes:
         found.takes[name] = _held_out(_distinct(found.takes[name]))
         found.voices[name] += _clips(project.spoken / name, name)
@@ -82,7 +100,7 @@ def gather(project: Project) -> Material:
     found.false += [Clip(clip.path, FALSE, "training") for clip in _clips(project.mined / FALSE, FALSE)]
     found.backgrounds += _recordings(project.spoken / BACKGROUND)
     if project.data is not None:
-        _add_corpus(found, project.data, project.seed)
+        _add_corpus(found, project.data, project)
     if project.negatives is not None:
         found.running += _halves(project.negatives)
     return found
@@ -93,14 +111,28 @@ def _people(project: Project) -> list[Path]:
     return [*own, *project.recordings]
 
 
-def _add_people(found: Material, folder: Path, classes: tuple[str, ...]) -> None:
+def require_folders(project: Project) -> None:
+    """Raises KwsError where a folder of recordings beside the project's own holds no word of it."""
+    for folder in project.recordings:
+        if not any(project.class_of(path.name) and recordings(path) for path in _folders(folder)):
+            names = ", ".join(project.classes)
+            raise KwsError(
+                f"{folder}: holds no recording of a word of the project; it needs a folder for one: {names}."
+            )
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+
+
+def _add_people(found: Material, folder: Path, project: Project) -> None:
     """Takes of the words in ``folder``, its other words as speech, and the sound of its room."""
-    words = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    for path in words:
+    for path in _folders(folder):
+        name = project.class_of(path.name)
         if path.name == BACKGROUND:
             found.backgrounds += recordings(path)
-        elif path.name in classes:
-            found.takes[path.name] += [Clip(file, path.name, "training") for file in recordings(path)]
+        elif name:
+            found.takes[name] += [Clip(file, name, "training") for file in recordings(path)]
         elif path.name not in (SILENCE, FALSE):
             found.speech += _clips(path, path.name)
 
@@ -124,18 +156,19 @@ def _held_out(takes: list[Clip]) -> list[Clip]:
     return result
 
 
-def _add_corpus(found: Material, data: Path, seed: int) -> None:
+def _add_corpus(found: Material, data: Path, project: Project) -> None:
     corpus = scan(data)
     others: dict[str, list[Clip]] = defaultdict(list)
-    for name, clips in corpus.clips.items():
-        if name in found.voices:
-            found.voices[name] += clips
-        elif name != SILENCE:
+    for folder, clips in corpus.clips.items():
+        name = project.class_of(folder)
+        if name:
+            found.voices[name] += [replace(clip, word=name) for clip in clips]
+        elif folder != SILENCE:
             for clip in clips:
                 others[clip.split].append(clip)
     for split, most in OTHER_CLIPS.items():
         clips = others[split]
-        found.speech += random.Random(f"{seed} {split}").sample(clips, min(most, len(clips)))
+        found.speech += random.Random(f"{project.seed} {split}").sample(clips, min(most, len(clips)))
     found.backgrounds += corpus.backgrounds
 
 

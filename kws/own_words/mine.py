@@ -2,8 +2,9 @@
 
 The model listens through the C engine. Where a label track says what is spoken, its false accepts and its misses are
 found by the rule of every other figure; where there is none, the recording holds none of the words, and every detection
-is false. Each finding is cut out and written under a name made of the recording's content and the place in it: mining
-the same recording twice adds nothing twice.
+is false. What the model heard when it was wrong is to be learned as no word, so it is left out where a word of the
+project is in it: a detection that came too late, or one word taken for another. Each finding is cut out and written
+under a name made of the recording's content and the place in it: mining the same recording twice adds nothing twice.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from kws.data.audio import SAMPLE_RATE, read_audio
-from kws.data.labels import read_labels
+from kws.data.labels import Label, read_labels
 from kws.data.tasks import recordings
 from kws.engine import Engine, Event
 from kws.errors import KwsError
-from kws.evaluate.matching import match
+from kws.evaluate.matching import LATE_SECONDS, match
 from kws.evaluate.sounds import GAP, stretches
 from kws.files import write_atomically
 from kws.model import load as load_model
@@ -54,6 +55,7 @@ class Findings:
         events: detections.
         added: files written now.
         known: findings that an earlier call had written.
+        beside: false accepts that were left out, since a word of the project is in what was heard.
     """
 
     recording: Path
@@ -62,6 +64,7 @@ class Findings:
     events: int
     added: list[Path] = field(default_factory=list)
     known: int = 0
+    beside: int = 0
 
 
 def long_recordings(paths: Sequence[Path]) -> list[Path]:
@@ -101,14 +104,14 @@ def mine(
         progress: told what has been heard.
 
     Raises:
-        KwsError: no model yet, or a recording or track that cannot be read.
+        KwsError: no model yet, a recording or track that cannot be read, or a track that names other words alone.
     """
     if not project.model.is_file():
         raise KwsError(f"{project.model}: no model yet; make it with kws new {project.folder}.")
     engine = Engine(load_model(project.model))
     beside = recording.with_suffix(".txt")
     track = labels or (beside if beside.is_file() else None)
-    spoken = [label for label in read_labels(track) if label.word in project.classes] if track else []
+    spoken = _words_of(project, track) if track else []
     events, samples, identity = _listen(engine, recording, sensitivity, progress)
     result = Findings(recording, samples / SAMPLE_RATE, track is not None, len(events))
 
@@ -125,7 +128,10 @@ def mine(
     matching = match(events, spoken)
     window = engine.window_samples / SAMPLE_RATE + BEFORE_SECONDS
     for event in matching.false_accepts:
-        keep(FALSE, event.time - window, event.time)
+        if _any_within(spoken, event.time - max(window, LATE_SECONDS), event.time):
+            result.beside += 1
+        else:
+            keep(FALSE, event.time - window, event.time)
     for label, hit in zip(spoken, matching.hits, strict=True):
         if hit is None:
             keep(label.word, label.start / SAMPLE_RATE - MARGIN_SECONDS, label.end / SAMPLE_RATE + MARGIN_SECONDS)
@@ -133,6 +139,27 @@ def mine(
         # An earlier model, or other settings, fired here: that is why the file exists.
         keep(FALSE, 0.0, result.seconds)
     return result
+
+
+def _words_of(project: Project, track: Path) -> list[Label]:
+    """The labels in ``track`` that are words of the project, under the names of their classes.
+
+    A track without a label says that nothing is said. One that names other words alone is more likely to spell these
+    otherwise, and then what is said here would be learned as none of them.
+    """
+    labels = read_labels(track)
+    spoken = [replace(label, word=name) for label in labels if (name := project.class_of(label.word))]
+    if labels and not spoken:
+        raise KwsError(
+            f"{track}: labels '{labels[0].word}', and none of the project's words ({', '.join(project.words)}); label "
+            "them so, or where none of them is said, move the track away."
+        )
+    return spoken
+
+
+def _any_within(labels: Sequence[Label], start: float, end: float) -> bool:
+    """Whether a part of any of ``labels`` lies between two times, in seconds."""
+    return any(label.start < end * SAMPLE_RATE and label.end > start * SAMPLE_RATE for label in labels)
 
 
 def is_capture(path: Path, project: Project) -> bool:

@@ -11,6 +11,7 @@ NAME/NAME.kws         the calibrated model; NAME.h the same for C; report.json i
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 from kws.data.synth import folder_name
 from kws.errors import KwsError
 from kws.files import write_atomically
+from kws.model import resolve, shipped
+from kws.model.header import check_name
 
 FILE = "project.json"
 VERSION = 1
@@ -33,7 +36,7 @@ class Project:
         folder: that holds it all; its name is the model's.
         words: phrases as people write them, such as "hey pi"; in class order.
         language: that eSpeak NG speaks them in.
-        base: shipped model, or .kws file, that training starts from.
+        base: that training starts from, as ``base_of`` names it.
         recordings: folders of people's takes beside the project's own.
         data: Speech Commands or another corpus, for speech that is none of the words; None: synthesised alone.
         negatives: recordings of running speech in which no word is said; None: none.
@@ -55,12 +58,23 @@ class Project:
 
     @property
     def name(self) -> str:
-        return self.folder.name
+        # "." and "..", too, are folders with names.
+        return self.folder.resolve().name
+
+    @property
+    def c_name(self) -> str:
+        """The name in C: what C does not allow in it is '_'."""
+        return re.sub("[^A-Za-z0-9]", "_", self.name)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The words as folders and classes are named: joined by '_'."""
         return tuple(folder_name(word) for word in self.words)
+
+    def class_of(self, text: str) -> str | None:
+        """The class that ``text`` names, in any case and as people write it or as a folder is named; None: no class."""
+        wanted = "_".join(text.split()).casefold()
+        return next((name for name in self.classes if name.casefold() == wanted), None)
 
     @property
     def own_recordings(self) -> Path:
@@ -108,6 +122,16 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
+def base_of(model: str) -> str:
+    """What names a base model wherever one is: a shipped model's name, or the whole path of a file.
+
+    Raises:
+        KwsError: there is no such model.
+    """
+    path = resolve(model)
+    return model if shipped().get(model) == path else str(path.resolve())
+
+
 def exists(folder: Path) -> bool:
     """Whether ``folder`` holds a project."""
     return (folder / FILE).is_file()
@@ -139,12 +163,20 @@ def checked(project: Project) -> Project:
     """``project``, if it can be worked on, with its words' blanks put in order.
 
     Raises:
-        KwsError: no word, a word twice, one that cannot name a folder, or a number out of range.
+        KwsError: a folder whose name cannot be the model's, no word, a word twice, one that cannot name a folder, or a
+            number out of range.
     """
+    try:
+        check_name(project.c_name)
+    except KwsError as error:
+        raise KwsError(
+            f"{project.folder}: '{project.name}' cannot name a model in C; choose a folder whose name begins with a "
+            "letter, has at most 40, and is none of kws.h, such as my_words."
+        ) from error
     words = tuple(" ".join(word.split()) for word in project.words)
     if not words:
         raise KwsError(f'{project.folder}: no word given; name at least one, such as --words "hey pi".')
-    names = [folder_name(word) for word in words]
+    names = [folder_name(word).casefold() for word in words]
     for word, name in zip(words, names, strict=True):
         if names.count(name) > 1:
             raise KwsError(f"The word '{word}' is given twice; give each word once.")

@@ -49,7 +49,7 @@ class SceneData:
         self.log_mel = LogMel(preset)
         self.training = training
         self.scenes = Scenes(training, preset.window_samples, Shares())
-        self.skipped = training.skipped + validation.skipped
+        self.skipped = list((training.skipped | validation.skipped).values())
         # What validation lacks it borrows, as of few takes: the figures of an epoch only show that training goes on.
         held_out = Scenes(_filled(validation, training), preset.window_samples, Shares())
         windows, labels = _draw(held_out, VALIDATION_WINDOWS, np.random.default_rng([seed, 0]))

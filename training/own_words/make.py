@@ -6,6 +6,7 @@ interrupted training goes on after its last complete epoch, and new recordings s
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -26,8 +27,9 @@ from kws.features import PRESETS, Preset
 from kws.files import write_atomically
 from kws.model import FoldedModel, save
 from kws.model import load as load_model
+from kws.model.file import to_bytes
 from kws.model.header import export
-from kws.own_words.material import Material, gather
+from kws.own_words.material import Material, gather, require_folders
 from kws.own_words.project import Project
 from kws.own_words.recall import Recall, recall
 from kws.own_words.spoken import speak_project
@@ -37,7 +39,7 @@ from kws_training.loop import Watcher
 from kws_training.own_words.data import SceneData
 from kws_training.own_words.finetune import FineTuning, settings_of
 from kws_training.own_words.pieces import Pieces, Progress, read_pieces
-from kws_training.own_words.unfold import measure, unfold
+from kws_training.own_words.unfold import measure, require_features, unfold
 from kws_training.run import to_model
 
 MEASURED_WINDOWS = 512
@@ -46,6 +48,9 @@ WINDOWS = ("bifsmn", "bifsmn_48", "bifsmn_64")
 
 SLACK_SECONDS = 0.3
 """How much longer than a word the window must be: the decision averages three windows, 0.26 s from first to last."""
+
+BASE = "base.sha256"
+"""In the run's folder: what its training started from."""
 
 STREAM_MINUTES = 120.0
 STREAM_SNR = (5.0, 20.0)
@@ -99,19 +104,24 @@ def make(
         KwsError: recordings that cannot be used, no synthesiser, a base model that does not fit, a word that takes
             longer than the longest window, or a disk that cannot be written.
     """
+    require_folders(project)
+    base = load_model(project.base)
+    require_features(base, WINDOWS[0])
     watcher.part("Speaking")
     speak_project(project, speaking)
     material = gather(project)
     training = read_pieces(material, project.classes, "training", reading)
     validation = read_pieces(material, project.classes, "validation", reading)
+    # What cannot be read now cannot be read later, either, when thresholds are chosen and words counted.
+    material = material.without(training.skipped.keys() | validation.skipped.keys())
     preset = window_for(project, training)
     watcher.material(material, preset)
-    raw = _train(project, preset, training, validation, watcher)
+    raw = _train(project, base, preset, training, validation, watcher)
     watcher.part("Choosing thresholds")
     result = _calibrated(project, raw, material, watcher)
     found = recall(result.model, material)
     save(result.model, project.model)
-    header = export(result.model, project.header, project.header.stem, True)
+    header = export(result.model, project.header, project.c_name, True)
     write_atomically(project.report, (json.dumps(_report(project, material, result, found), indent=1) + "\n").encode())
     return Made(result.model, result, found, [project.model, *header, project.report])
 
@@ -139,19 +149,22 @@ def window_for(project: Project, pieces: Pieces) -> Preset:
     return next(PRESETS[name] for name in WINDOWS if PRESETS[name].window_samples / SAMPLE_RATE >= needed)
 
 
-def _train(project: Project, preset: Preset, training: Pieces, validation: Pieces, watcher: MakeWatcher) -> FoldedModel:
+def _train(
+    project: Project, base: FoldedModel, preset: Preset, training: Pieces, validation: Pieces, watcher: MakeWatcher
+) -> FoldedModel:
     """The trained model; trains what is left to train."""
     watcher.part("Composing")
     task = Task(project.name, project.classes)
     data = SceneData(task, preset, training, validation, project.seed)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
-    base = load_model(project.base)
     network = unfold(base, preset.name, len(task.class_names))
     settings = settings_of(project.classes, network.topology, project.epochs, project.seed)
-    resume = _may_resume(project, settings, data, watcher)
+    resume = _may_resume(project, settings, data, base, watcher)
     if not resume:
         shutil.rmtree(project.run, ignore_errors=True)
+        project.run.mkdir(parents=True)
+        write_atomically(project.run / BASE, _identity(base).encode())
         measure(network, data.windows(MEASURED_WINDOWS, 0))
     watcher.settings_known(settings)
     trained = FineTuning(project.run, settings, data, watcher, network.state_dict(), resume).train()
@@ -164,18 +177,26 @@ def _train(project: Project, preset: Preset, training: Pieces, validation: Piece
     return to_model(trained, settings, project.name, 0.5, checkpoint.digest(project.run / "student.pt"), provenance)
 
 
-def _may_resume(project: Project, settings: Settings, data: SceneData, watcher: MakeWatcher) -> bool:
-    """Whether the run in the project is of these settings and recordings; says so where it is of others."""
+def _identity(base: FoldedModel) -> str:
+    """Of the weights that training starts from, in hex; a model file need not say which they are."""
+    return base.checkpoint_sha256 or hashlib.sha256(to_bytes(base)).hexdigest()
+
+
+def _may_resume(project: Project, settings: Settings, data: SceneData, base: FoldedModel, watcher: MakeWatcher) -> bool:
+    """Whether the run in the project is of these settings, recordings and base; says so where it is of others."""
     path = project.run / "checkpoint.pt"
     if not path.is_file():
         return False
     try:
         state = checkpoint.load(path)
         same = Settings.from_dict(json.loads(state["settings"])) == settings and state["data_hash"] == data.hash
-    except (KwsError, KeyError, ValueError):
+        same = same and (project.run / BASE).read_text(encoding="utf-8") == _identity(base)
+    except (KwsError, KeyError, ValueError, OSError):
         same = False
     if not same:
-        watcher.warn("The recordings or the settings have changed since the last training: training anew.")
+        watcher.warn(
+            "The recordings, the settings or the base model have changed since the last training: training anew."
+        )
     return same
 
 

@@ -51,7 +51,7 @@ class Pieces:
         near, speech, false: other speech.
         running: long recordings of it, int16 [n].
         noise: background recordings one after another, int16 [n].
-        skipped: a sentence for every recording that was left out.
+        skipped: for every recording that was left out, a sentence that says why.
     """
 
     takes: list[list[Piece]]
@@ -61,12 +61,12 @@ class Pieces:
     false: list[Piece]
     running: list[NDArray[np.int16]]
     noise: NDArray[np.int16]
-    skipped: list[str] = field(default_factory=list)
+    skipped: dict[Path, str] = field(default_factory=dict)
 
 
 def read_pieces(material: Material, classes: tuple[str, ...], split: str, progress: Progress) -> Pieces:
     """Reads the clips of ``split``. What cannot be read or holds no sound is left out, with a reason."""
-    skipped: list[str] = []
+    skipped: dict[Path, str] = {}
     kinds = [material.takes[name] for name in classes] + [material.voices[name] for name in classes]
     kinds += [material.near, material.speech, material.false, material.running]
     chosen = [[clip for clip in clips if clip.split == split] for clips in kinds]
@@ -77,9 +77,9 @@ def read_pieces(material: Material, classes: tuple[str, ...], split: str, progre
     sorted_out: list[list[NDArray[np.int16]]] = []
     for clips in chosen:
         kept = []
-        for result in (next(at) for _ in clips):
+        for clip, result in zip(clips, at, strict=False):
             if isinstance(result, str):
-                skipped.append(result)
+                skipped[clip.path] = result
             else:
                 kept.append(result)
         sorted_out.append(kept)
@@ -105,14 +105,14 @@ def _piece(pcm: NDArray[np.int16]) -> Piece:
     return Piece(pcm[start:end].copy(), first - start, last - start, level)
 
 
-def _noise(paths: list[Path], split: str, skipped: list[str]) -> NDArray[np.int16]:
+def _noise(paths: list[Path], split: str, skipped: dict[Path, str]) -> NDArray[np.int16]:
     low, high = BACKGROUND_STRETCH[split]
     parts = []
     for path in paths:
         try:
             pcm = read_audio(path)
         except KwsError as error:
-            skipped.append(str(error))
+            skipped[path] = str(error)
             continue
         parts.append(pcm[int(low * len(pcm)) : int(high * len(pcm))])
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)

@@ -47,7 +47,7 @@ def unfold(model: FoldedModel, preset: str, n_classes: int) -> BiFSMN:
     Raises:
         KwsError: features other than the model's.
     """
-    _require_features(model, preset)
+    require_features(model, preset)
     topology = Topology(
         preset=preset,
         n_classes=n_classes,
@@ -67,7 +67,8 @@ def unfold(model: FoldedModel, preset: str, n_classes: int) -> BiFSMN:
     return network.eval()
 
 
-def _require_features(model: FoldedModel, preset: str) -> None:
+def require_features(model: FoldedModel, preset: str) -> None:
+    """Raises KwsError where ``model`` hears other features than those of ``preset``, the length of windows apart."""
     own, wanted = vars(model.preset), vars(PRESETS[preset])
     differing = [key for key in own if key not in ("name", "frames") and own[key] != wanted[key]]
     if differing:
