@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from typer.testing import CliRunner
 
+from kws.cli import application
 from kws.data.splits import hash_split
 from kws.data.tasks import BACKGROUND, Task, scan
 from kws.errors import KwsError
@@ -167,6 +169,23 @@ def test_width_and_blocks_make_the_network_and_the_depths_that_divide_it():
     ):
         with pytest.raises(KwsError, match=sentence):
             new_settings(TASK, **wrong)
+
+
+def test_the_command_passes_every_setting_on(monkeypatch, tmp_path):
+    given = {}
+    monkeypatch.setattr(
+        "kws_training.run.train", lambda data, out, settings, *_, **options: given.update(options, settings=settings)
+    )
+    wanted = {"binarizer": "lpb", "network": "bifsmnv2", "channels": 64, "blocks": 4}
+    wanted |= {"distillation": "independent", "unknown": 3.0, "seed": 5, "epochs": 7}
+    paths = {"data": tmp_path, "out": tmp_path / "out", "student": tmp_path / "s", "extra": tmp_path / "e"}
+    options = {**wanted, **paths, "teacher": tmp_path / "t", "words": "low,high", "recipe": "running", "threshold": 0.6}
+    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    result = CliRunner().invoke(application(), ["train", *arguments])
+    assert result.exit_code == 0, result.output
+    assert given["settings"] == new_settings(TASK, "running", **wanted)
+    assert (given["student"], given["extra"], given["teacher"]) == (paths["student"], paths["extra"], tmp_path / "t")
+    assert given["threshold"] == 0.6
 
 
 def of_binarizer(name: str, epochs: int | None = None) -> Settings:

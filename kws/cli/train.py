@@ -88,7 +88,17 @@ def train(
             raise KwsError(f"'{task}' is no task; choose {', '.join(TASKS)}, or name --words.")
         chosen = task_of_words([word.strip() for word in words.split(",")]) if words else TASKS[task]
         settings = new_settings(
-            chosen, recipe, preset, epochs, seed, binarizer, network, channels, blocks, distillation
+            chosen,
+            recipe,
+            preset,
+            epochs,
+            seed,
+            binarizer=binarizer,
+            network=network,
+            channels=channels,
+            blocks=blocks,
+            distillation=distillation,
+            unknown=unknown,
         )
     with TrainingDisplay(settings, out) as display:
         run(
