@@ -24,6 +24,7 @@ from kws.model.header import export
 from kws.own_words import project as projects
 from kws.own_words import spoken
 from kws.own_words.material import HOLD_OUT_EVERY, HOLD_OUT_FROM, gather
+from kws.own_words.mine import mine
 from kws.own_words.project import Project, base_of, checked
 from kws_training.own_words import data as scene_data
 from kws_training.own_words import finetune, make
@@ -304,7 +305,6 @@ def test_the_project_file_keeps_everything(project, tmp_path):
         ({"words": ("a/b",)}, "cannot name a folder"),
         ({"epochs": 0}, "--epochs 0"),
         ({"target": 0.0}, "no rate"),
-        ({"data": Path("/nowhere/at/all")}, "no such folder"),
     ],
 )
 def test_a_project_that_cannot_be_worked_on_is_one_sentence(tmp_path, change, message):
@@ -324,6 +324,30 @@ def test_what_c_does_not_allow_in_a_name_is_replaced(tmp_path, finished, name):
     own = checked(Project(tmp_path / name, ("on",)))
     export(replace(finished[1].model, name=own.name), own.header, own.c_name)
     assert f"kws_{own.c_name}" in own.header.read_text() and own.header.name == f"{name}.h"
+
+
+@pytest.mark.parametrize("option", ["data", "negatives", "recordings"])
+def test_a_folder_that_moved_stops_making_alone_and_may_be_given_anew(done, tmp_path, monkeypatch, option):
+    old, moved = tmp_path / "old", tmp_path / "moved"
+    write(moved / "rise", ["eve_nohash_0.wav"], [glide(300, 900, np.random.default_rng(1))])
+    write(moved, ["talk.wav"], [np.ones(RATE, np.int16)])
+    replace(done, **{option: (old,) if option == "recordings" else old}).save()
+    kept = projects.load(done.folder)
+    assert mine(kept, moved / "talk.wav").added == []
+    watcher = Parts()
+    with pytest.raises(KwsError, match=rf"old: no such folder; .* with --{option}, or .*project\.json"):
+        made(kept, watcher)
+    assert watcher.parts == []
+    before = (done.folder / projects.FILE).read_bytes()
+    arguments = ["new", str(done.folder), f"--{option}"]
+    result = CliRunner().invoke(application(), [*arguments, str(tmp_path / "nowhere")])
+    assert isinstance(result.exception, KwsError) and "nowhere: no such folder" in str(result.exception)
+    assert (done.folder / projects.FILE).read_bytes() == before
+    begun: list[Project] = []
+    monkeypatch.setattr(make, "make", lambda own, *_: begun.append(own))
+    CliRunner().invoke(application(), [*arguments, str(moved)])
+    assert begun == [projects.load(done.folder)]
+    assert getattr(begun[0], option) == ((moved,) if option == "recordings" else moved)
 
 
 def test_the_folder_that_one_is_in_has_a_name(done, monkeypatch):

@@ -72,6 +72,19 @@ def test_what_fires_without_labels_is_false_and_is_cut_out_as_it_was(project, lo
         assert first == 0 or len(cut) >= window_samples(project)
 
 
+@pytest.mark.parametrize("smoothing", [1, 3, 6])
+def test_a_cut_holds_every_window_that_the_decision_averaged(project, long, smoothing):
+    save(replace(load(project.model), smoothing=smoothing), project.model)
+    model = load(project.model)
+    frames = model.preset.frames - 1 + (smoothing - 1) * model.hop_frames
+    span = model.preset.n_fft + frames * model.preset.hop
+    found = mine(project, long)
+    assert len(found.added) > 2
+    for path in found.added:
+        if not path.stem.endswith("_0"):
+            assert span <= soundfile.info(path).frames <= span + 0.3 * RATE
+
+
 def test_mining_twice_adds_nothing_twice_whatever_the_file_is_called(project, long, tmp_path):
     first = mine(project, long)
     files = sorted(project.mined.rglob("*.wav"))

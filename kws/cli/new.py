@@ -46,6 +46,7 @@ def new(
     """
     from dataclasses import replace
 
+    from kws.own_words.material import require_folders
     from kws.own_words.project import Project, base_of, checked, exists, load
     from kws_training.own_words.display import MakeDisplay
     from kws_training.own_words.make import make
@@ -69,6 +70,7 @@ def new(
         "seed": seed,
     }
     project = checked(replace(project, **{key: value for key, value in given.items() if value is not None}))
+    require_folders(project)
     project.save()
     with MakeDisplay(project) as display:
         display.made(make(project, display, display.reading, display.spoken))

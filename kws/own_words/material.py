@@ -17,7 +17,7 @@ from pathlib import Path
 from kws.data.splits import hash_split, speaker_of
 from kws.data.tasks import BACKGROUND, SILENCE, Clip, Corpus, recordings, scan
 from kws.errors import KwsError
-from kws.own_words.project import FALSE, Project
+from kws.own_words.project import FALSE, FILE, Project
 from kws.own_words.spoken import NEAR, SPEECH
 
 HOLD_OUT_FROM, HOLD_OUT_EVERY = 12, 5
@@ -112,7 +112,17 @@ def _people(project: Project) -> list[Path]:
 
 
 def require_folders(project: Project) -> None:
-    """Raises KwsError where a folder of recordings beside the project's own holds no word of it."""
+    """Raises KwsError where a folder outside the project is missing, or is one of takes and holds no word of it."""
+    given = [("--data", project.data), ("--negatives", project.negatives)]
+    for option, folder in [*given, *(("--recordings", folder) for folder in project.recordings)]:
+        if folder is not None and not folder.is_dir():
+            every = (
+                ", and again for every other one" if option == "--recordings" and len(project.recordings) > 1 else ""
+            )
+            raise KwsError(
+                f"{folder}: no such folder; give the one to read instead with {option}{every}, or take it out of "
+                f"{project.folder / FILE}."
+            )
     for folder in project.recordings:
         if not any(project.class_of(path.name) and recordings(path) for path in _folders(folder)):
             names = ", ".join(project.classes)

@@ -28,14 +28,15 @@ from kws.errors import KwsError
 from kws.evaluate.matching import LATE_SECONDS, match
 from kws.evaluate.sounds import GAP, stretches
 from kws.files import write_atomically
+from kws.model import FoldedModel
 from kws.model import load as load_model
 from kws.own_words.project import FALSE, Project
 
 MARGIN_SECONDS = 0.2
 """Around a missed word."""
 
-BEFORE_SECONDS = 0.4
-"""Kept before the window that made a false accept: the smoothing looks that far back."""
+BEFORE_SECONDS = 0.144
+"""Kept before the first window whose score made a false accept; with three averaged, 0.4 s before the last one."""
 
 LONGEST_CAPTURE_SECONDS = 15.0
 _CAPTURED = re.compile(r".+_(?P<score>[01]\.\d+)")
@@ -108,7 +109,8 @@ def mine(
     """
     if not project.model.is_file():
         raise KwsError(f"{project.model}: no model yet; make it with kws new {project.folder}.")
-    engine = Engine(load_model(project.model))
+    model = load_model(project.model)
+    engine = Engine(model)
     beside = recording.with_suffix(".txt")
     track = labels or (beside if beside.is_file() else None)
     spoken = _words_of(project, track) if track else []
@@ -126,12 +128,12 @@ def mine(
                 result.added.append(path)
 
     matching = match(events, spoken)
-    window = engine.window_samples / SAMPLE_RATE + BEFORE_SECONDS
+    back = _samples_behind(model) / SAMPLE_RATE + BEFORE_SECONDS
     for event in matching.false_accepts:
-        if _any_within(spoken, event.time - max(window, LATE_SECONDS), event.time):
+        if _any_within(spoken, event.time - max(back, LATE_SECONDS), event.time):
             result.beside += 1
         else:
-            keep(FALSE, event.time - window, event.time)
+            keep(FALSE, event.time - back, event.time)
     for label, hit in zip(spoken, matching.hits, strict=True):
         if hit is None:
             keep(label.word, label.start / SAMPLE_RATE - MARGIN_SECONDS, label.end / SAMPLE_RATE + MARGIN_SECONDS)
@@ -139,6 +141,11 @@ def mine(
         # An earlier model, or other settings, fired here: that is why the file exists.
         keep(FALSE, 0.0, result.seconds)
     return result
+
+
+def _samples_behind(model: FoldedModel) -> int:
+    """Samples behind a detection: of all the windows whose scores are averaged."""
+    return model.preset.window_samples + (model.smoothing - 1) * model.hop_frames * model.preset.hop
 
 
 def _words_of(project: Project, track: Path) -> list[Label]:

@@ -160,7 +160,8 @@ def load(folder: Path) -> Project:
 
 
 def checked(project: Project) -> Project:
-    """``project``, if it can be worked on, with its words' blanks put in order.
+    """``project``, if it can be worked on, with its words' blanks put in order. Folders outside it may be missing: only
+    ``make`` reads them.
 
     Raises:
         KwsError: a folder whose name cannot be the model's, no word, a word twice, one that cannot name a folder, or a
@@ -188,7 +189,4 @@ def checked(project: Project) -> Project:
         )
     if project.seed < 0:
         raise KwsError(f"--seed {project.seed} is negative; give 0 or more.")
-    for folder in (project.data, project.negatives, *project.recordings):
-        if folder is not None and not folder.is_dir():
-            raise KwsError(f"{folder}: no such folder; give one of recordings, or leave the option out.")
     return replace(project, words=words)

@@ -47,7 +47,9 @@ WINDOWS = ("bifsmn", "bifsmn_48", "bifsmn_64")
 """Presets to choose from, by the length of their windows."""
 
 SLACK_SECONDS = 0.3
-"""How much longer than a word the window must be: the decision averages three windows, 0.26 s from first to last."""
+"""How much longer than a word the window must be: then the word is whole in three windows in a row, 0.26 s from first
+to last, as many as a model averages before it is calibrated. Calibration averages more only where that loses less.
+"""
 
 BASE = "base.sha256"
 """In the run's folder: what its training started from."""
