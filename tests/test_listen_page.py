@@ -171,6 +171,8 @@ class Terminal:
             os.setsid()
             fcntl.ioctl(child, termios.TIOCSCTTY, 0)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            # These tests may themselves run under nohup, whose children never hear it.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
         environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES", "NO_COLOR")}
         self.process = subprocess.Popen(
