@@ -33,7 +33,7 @@ from kws.data.tasks import BACKGROUND, recordings
 from kws.errors import KwsError
 from kws.files import write_atomically
 from kws.own_words.common import COMMON_WORDS
-from kws.own_words.near import near_phrases
+from kws.own_words.near import near_phrases, says_any, sounds_of
 from kws.own_words.project import Project
 
 NEAR, SPEECH = "_near_", "_speech_"
@@ -105,10 +105,9 @@ def _texts(project: Project, name: str, count: int) -> Iterator[str]:
     if name == SPEECH:
         yield from _sentences(project, count)
     elif name == NEAR:
-        near = [near_phrases(word, project.language, project.seed) for word in project.words]
-        # A word's near phrases may be another of the project's words.
-        own = {word.lower() for word in project.words}
-        texts = [text for phrases in near for text in phrases if text.lower() not in own]
+        # A word's near phrases may hold another of the project's words.
+        near = [near_phrases(word, project.language, project.seed, project.words) for word in project.words]
+        texts = [text for phrases in near for text in phrases]
         rng = random.Random(f"{project.seed} near")
         yield from (texts[index % len(texts)] for index in _turns(len(texts), count, rng))
     else:
@@ -123,14 +122,15 @@ def _turns(size: int, count: int, rng: random.Random) -> list[int]:
 
 
 def _sentences(project: Project, count: int) -> Iterator[str]:
-    """Common words in a row, none of which says one of the project's words."""
+    """Common words in a row, in which none of the project's words is heard."""
     rng = random.Random(f"{project.seed} sentences")
-    phrases = [f" {word.lower()} " for word in project.words]
+    said = dict(zip(COMMON_WORDS, sounds_of(COMMON_WORDS, project.language), strict=True))
+    unwanted = sounds_of(project.words, project.language)
     for _ in range(count):
         while True:
-            text = " ".join(rng.choices(COMMON_WORDS, k=rng.randint(*_WORDS_A_SENTENCE)))
-            if not any(phrase in f" {text} " for phrase in phrases):
-                yield text
+            words = rng.choices(COMMON_WORDS, k=rng.randint(*_WORDS_A_SENTENCE))
+            if not says_any([sound for word in words for sound in said[word]], unwanted):
+                yield " ".join(words)
                 break
 
 
