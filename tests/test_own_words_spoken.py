@@ -125,6 +125,15 @@ def test_other_words_are_spoken_anew(project):
     assert json.loads((project.spoken / spoken.ABOUT).read_text())["words"] == ["table"]
 
 
+def test_what_an_earlier_kws_said_is_spoken_anew(project):
+    spoken.speak_project(project)
+    file = project.spoken / spoken.ABOUT
+    about = json.loads(file.read_text())
+    file.write_text(json.dumps({key: value for key, value in about.items() if key != "texts"}))
+    assert len(spoken.speak_project(project)) == 5
+    assert json.loads(file.read_text()) == about and spoken.speak_project(project) == []
+
+
 def test_sentences_never_say_a_word_of_the_project(project):
     texts = list(spoken._texts(project, spoken.SPEECH, 3000))
     assert all(" house " not in f" {text} " for text in texts)

@@ -39,6 +39,8 @@ from kws.own_words.project import Project
 NEAR, SPEECH = "_near_", "_speech_"
 ABOUT = "about.json"
 """What the folder was spoken for."""
+TEXTS = 2
+"""Raised where other texts are said for the same words: near phrases of 1 could hold a word of the project."""
 
 CLIPS_A_WORD = 600
 CLIPS_NEAR = 600
@@ -85,8 +87,10 @@ def speak_project(project: Project, progress: Progress | None = None) -> list[Pa
 
 
 def _forget_other_words(project: Project) -> None:
-    """Removes what was spoken for other words or in another language: near words and sentences depend on them all."""
-    about = {"words": list(project.words), "language": project.language, "seed": project.seed}
+    """Removes what was spoken for other words, in another language or by an earlier kws: near words and sentences
+    depend on all of these.
+    """
+    about = {"texts": TEXTS, "words": list(project.words), "language": project.language, "seed": project.seed}
     file = project.spoken / ABOUT
     if file.is_file():
         if json.loads(file.read_text(encoding="utf-8")) == about:
