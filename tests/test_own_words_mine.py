@@ -12,10 +12,12 @@ from random_model import random_model
 from typer.testing import CliRunner
 
 from kws.cli import application
+from kws.data.audio import read_audio
 from kws.data.labels import Label, write_labels
 from kws.engine import Engine, Event
 from kws.errors import KwsError
 from kws.model import load, save
+from kws.own_words import mine as mining
 from kws.own_words.material import gather
 from kws.own_words.mine import long_recordings, mine
 from kws.own_words.project import FALSE, Project, checked
@@ -92,6 +94,25 @@ def test_mining_twice_adds_nothing_twice_whatever_the_file_is_called(project, lo
     second = mine(project, tmp_path / "again.wav")
     assert second.added == [] and second.known == len(first.added)
     assert sorted(project.mined.rglob("*.wav")) == files
+
+
+def test_a_recording_at_another_rate_is_read_once_for_all_its_cuts(project, tmp_path, monkeypatch):
+    path = tmp_path / "other.wav"
+    soundfile.write(path, np.repeat(sound(40), 3), 3 * RATE)
+    pcm, reads = read_audio(path), []
+
+    def counted(*arguments):
+        reads.append(arguments)
+        return read_audio(*arguments)
+
+    monkeypatch.setattr(mining, "read_audio", counted)
+    found = mine(project, path)
+    assert len(found.added) > 3 and len(reads) == 1
+    for file in found.added:
+        cut = soundfile.read(file, dtype="int16")[0]
+        first = int(file.stem.rpartition("_")[2])
+        assert len(cut) and np.array_equal(cut, pcm[first : first + len(cut)])
+    assert mine(project, path).added == [] and len(reads) == 1
 
 
 def test_labels_part_false_accepts_from_hits_and_add_what_was_missed(project, long):

@@ -125,15 +125,34 @@ def test_other_words_are_spoken_anew(project):
     assert json.loads((project.spoken / spoken.ABOUT).read_text())["words"] == ["table"]
 
 
+def test_what_an_earlier_kws_said_is_spoken_anew(project):
+    spoken.speak_project(project)
+    file = project.spoken / spoken.ABOUT
+    about = json.loads(file.read_text())
+    file.write_text(json.dumps({key: value for key, value in about.items() if key != "texts"}))
+    assert len(spoken.speak_project(project)) == 5
+    assert json.loads(file.read_text()) == about and spoken.speak_project(project) == []
+
+
 def test_sentences_never_say_a_word_of_the_project(project):
     texts = list(spoken._texts(project, spoken.SPEECH, 3000))
     assert all(" house " not in f" {text} " for text in texts)
     assert any(" home " in f" {text} " for text in texts)
 
 
-def test_one_words_near_phrases_are_not_another_word(project):
-    both = checked(Project(project.folder, ("hey pi", "hey")))
-    assert "hey" not in list(spoken._texts(both, spoken.NEAR, 500))
+def test_a_sentence_says_nothing_that_sounds_like_a_word_of_the_project(project):
+    texts = list(spoken._texts(checked(Project(project.folder, ("write", "to day"))), spoken.SPEECH, 3000))
+    words = {word for text in texts for word in text.split()}
+    assert words == set(COMMON_WORDS) - {"write", "right", "today"}
+
+
+def test_one_words_near_phrases_do_not_hold_another_word(project):
+    both = checked(Project(project.folder, ("lights on", "lights", "two")))
+    texts = set(spoken._texts(both, spoken.NEAR, 500))
+    assert "on" in texts and not any("lights" in text.split() for text in texts)
+    spelt = [text for text in texts if not text.startswith("[[")]
+    words = {word for text in spelt for word in text.split()}
+    assert not words & {"two", "to", "too"}
 
 
 def test_a_language_that_is_not_spoken_is_one_sentence(project):

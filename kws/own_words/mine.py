@@ -9,6 +9,7 @@ under a name made of the recording's content and the place in it: mining the sam
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import re
@@ -117,6 +118,8 @@ def mine(
     events, samples, identity = _listen(engine, recording, sensitivity, progress)
     result = Findings(recording, samples / SAMPLE_RATE, track is not None, len(events))
 
+    cut = _cuts(recording)
+
     def keep(folder: str, start: float, end: float) -> None:
         first, last = max(0, round(start * SAMPLE_RATE)), min(samples, round(end * SAMPLE_RATE))
         if first < last:
@@ -124,7 +127,7 @@ def mine(
             if path.exists():
                 result.known += 1
             else:
-                _write(path, read_audio(recording, first, last - first))
+                _write(path, cut(first, last - first))
                 result.added.append(path)
 
     matching = match(events, spoken)
@@ -191,6 +194,16 @@ def _listen(
         if progress:
             progress(recording, samples / SAMPLE_RATE)
     return events, samples - GAP, digest.hexdigest()[:8]
+
+
+def _cuts(recording: Path) -> Callable[[int, int], NDArray[np.int16]]:
+    """Reads samples of a recording, from the first and so many. One at another rate can only be resampled as a whole;
+    this is done once, where there is something to cut.
+    """
+    if soundfile.info(recording).samplerate == SAMPLE_RATE:
+        return functools.partial(read_audio, recording)
+    whole = functools.cache(lambda: read_audio(recording))
+    return lambda first, count: whole()[first : first + count]
 
 
 def _write(path: Path, pcm: NDArray[np.int16]) -> None:

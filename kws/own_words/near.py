@@ -28,13 +28,14 @@ _VOWELS = "aeiouAEIOUV0123@yYW"
 _STRESS = "',%="
 
 
-def near_phrases(phrase: str, language: str = "en", seed: int = 0) -> list[str]:
-    """Texts for ``espeak.Utterance``, each once, none of which sounds like ``phrase`` as eSpeak NG says it.
+def near_phrases(phrase: str, language: str = "en", seed: int = 0, also: Sequence[str] = ()) -> list[str]:
+    """Texts for ``espeak.Utterance``, each once, in none of which ``phrase`` is heard as eSpeak NG says it.
 
     Args:
         phrase: words separated by spaces.
         language: as eSpeak NG names it.
         seed: of the draws.
+        also: more phrases that may not be heard.
 
     Raises:
         KwsError: no eSpeak NG, or a language that it does not speak.
@@ -42,16 +43,27 @@ def near_phrases(phrase: str, language: str = "en", seed: int = 0) -> list[str]:
     words = phrase.split()
     # A string of its own and not a number: the draws of two phrases have nothing in common.
     rng = random.Random(f"{seed} {phrase}")
-    voice = "en-us" if language == "en" else language
-    said, *others = espeak.phonemes([phrase, *COMMON_WORDS], voice)
+    said, *others = sounds_of([phrase, *COMMON_WORDS], language)
     nearest = [text for word in said for text in _nearest(word, others)]
     texts = [*_parts(words), *_orders(words, rng), *_exchanged_words(words, rng), *nearest]
     sounds = _exchanged_sounds(said, _inventory([said, *others]), rng)
-    wanted = _plain(said)
-    heard = espeak.phonemes(texts, voice) if texts else []
-    kept = [text for text, its in zip(texts, heard, strict=True) if _plain(its) != wanted]
-    kept += [f"[[{' '.join(''.join(word) for word in other)}]]" for other in sounds if _plain(other) != wanted]
+    unwanted = [said, *sounds_of(also, language)]
+    heard = sounds_of(texts, language)
+    kept = [text for text, its in zip(texts, heard, strict=True) if not says_any(its, unwanted)]
+    kept += [f"[[{' '.join(''.join(word) for word in other)}]]" for other in sounds if not says_any(other, unwanted)]
     return list(dict.fromkeys(kept))
+
+
+def sounds_of(texts: Sequence[str], language: str) -> list[list[Word]]:
+    """The words of each text as eSpeak NG says them. Raises KwsError as ``espeak.phonemes`` does."""
+    return espeak.phonemes(texts, "en-us" if language == "en" else language) if texts else []
+
+
+def says_any(text: list[Word], phrases: Sequence[list[Word]]) -> bool:
+    """Whether a run of whole words in ``text`` sounds like one of ``phrases``: "go too" says "two", "tool" does not."""
+    wanted = [_plain(phrase) for phrase in phrases]
+    count = len(text)
+    return any(_plain(text[start:end]) in wanted for start in range(count) for end in range(start + 1, count + 1))
 
 
 def _parts(words: list[str]) -> list[str]:

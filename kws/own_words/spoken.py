@@ -33,12 +33,14 @@ from kws.data.tasks import BACKGROUND, recordings
 from kws.errors import KwsError
 from kws.files import write_atomically
 from kws.own_words.common import COMMON_WORDS
-from kws.own_words.near import near_phrases
+from kws.own_words.near import near_phrases, says_any, sounds_of
 from kws.own_words.project import Project
 
 NEAR, SPEECH = "_near_", "_speech_"
 ABOUT = "about.json"
 """What the folder was spoken for."""
+TEXTS = 2
+"""Raised where other texts are said for the same words: near phrases of 1 could hold a word of the project."""
 
 CLIPS_A_WORD = 600
 CLIPS_NEAR = 600
@@ -85,8 +87,10 @@ def speak_project(project: Project, progress: Progress | None = None) -> list[Pa
 
 
 def _forget_other_words(project: Project) -> None:
-    """Removes what was spoken for other words or in another language: near words and sentences depend on them all."""
-    about = {"words": list(project.words), "language": project.language, "seed": project.seed}
+    """Removes what was spoken for other words, in another language or by an earlier kws: near words and sentences
+    depend on all of these.
+    """
+    about = {"texts": TEXTS, "words": list(project.words), "language": project.language, "seed": project.seed}
     file = project.spoken / ABOUT
     if file.is_file():
         if json.loads(file.read_text(encoding="utf-8")) == about:
@@ -105,10 +109,9 @@ def _texts(project: Project, name: str, count: int) -> Iterator[str]:
     if name == SPEECH:
         yield from _sentences(project, count)
     elif name == NEAR:
-        near = [near_phrases(word, project.language, project.seed) for word in project.words]
-        # A word's near phrases may be another of the project's words.
-        own = {word.lower() for word in project.words}
-        texts = [text for phrases in near for text in phrases if text.lower() not in own]
+        # A word's near phrases may hold another of the project's words.
+        near = [near_phrases(word, project.language, project.seed, project.words) for word in project.words]
+        texts = [text for phrases in near for text in phrases]
         rng = random.Random(f"{project.seed} near")
         yield from (texts[index % len(texts)] for index in _turns(len(texts), count, rng))
     else:
@@ -123,14 +126,15 @@ def _turns(size: int, count: int, rng: random.Random) -> list[int]:
 
 
 def _sentences(project: Project, count: int) -> Iterator[str]:
-    """Common words in a row, none of which says one of the project's words."""
+    """Common words in a row, in which none of the project's words is heard."""
     rng = random.Random(f"{project.seed} sentences")
-    phrases = [f" {word.lower()} " for word in project.words]
+    said = dict(zip(COMMON_WORDS, sounds_of(COMMON_WORDS, project.language), strict=True))
+    unwanted = sounds_of(project.words, project.language)
     for _ in range(count):
         while True:
-            text = " ".join(rng.choices(COMMON_WORDS, k=rng.randint(*_WORDS_A_SENTENCE)))
-            if not any(phrase in f" {text} " for phrase in phrases):
-                yield text
+            words = rng.choices(COMMON_WORDS, k=rng.randint(*_WORDS_A_SENTENCE))
+            if not says_any([sound for word in words for sound in said[word]], unwanted):
+                yield " ".join(words)
                 break
 
 
