@@ -172,7 +172,7 @@ def checked(project: Project) -> Project:
     except KwsError as error:
         raise KwsError(
             f"{project.folder}: '{project.name}' cannot name a model in C; choose a folder whose name begins with a "
-            "letter, has at most 40, and is none of kws.h, such as my_words."
+            "letter, has at most 40 characters and is no identifier of kws.h, such as my_words."
         ) from error
     words = tuple(" ".join(word.split()) for word in project.words)
     if not words:
