@@ -325,17 +325,20 @@ class Run:
             else:
                 self.network.progress(self._student_progress(epoch + step / steps))
                 loss = self._loss(features, labels, deltas, teacher)
-            if not torch.isfinite(loss):
-                raise KwsError(
-                    f"{self.folder}: the loss became {loss.item()} in epoch {epoch + 1}; lower the learning rate."
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            self.network.constrain()
-            total += loss.item()
-            self.watcher.step(loss.item())
+            total += self._descend(loss, optimizer, f" in epoch {epoch + 1}; lower the learning rate.")
         return total / steps
+
+    def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, remedy: str) -> float:
+        """One step of the optimizer; returns the loss. Raises KwsError, its end ``remedy``, where that is no number."""
+        value = loss.item()
+        if not math.isfinite(value):
+            raise KwsError(f"{self.folder}: the loss became {value}{remedy}")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        self.network.constrain()
+        self.watcher.step(value)
+        return value
 
     def _student_progress(self, epochs: float) -> float:
         """The part of the student's epochs that is done, 0..1, ``epochs`` into the stage: for binarizers' schedules."""

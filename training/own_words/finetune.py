@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kws.errors import KwsError
 from kws_training.config import Settings, StageSettings
 from kws_training.loop import Run, Watcher, learning_rate
 from kws_training.networks import BiFSMN
@@ -88,14 +87,7 @@ class FineTuning(Run):
             results = self.network(features.to(self.device), deltas)
             labels = labels.to(self.device)
             loss = torch.stack([F.cross_entropy(results[delta][0], labels) for delta in deltas]).mean()
-            if not torch.isfinite(loss):
-                raise KwsError(f"{self.folder}: the loss became {loss.item()}; remove the folder and try another seed.")
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            self.network.constrain()
-            total += loss.item()
-            self.watcher.step(loss.item())
+            total += self._descend(loss, optimizer, "; remove the folder and try another seed.")
         return total / steps
 
 
