@@ -22,7 +22,7 @@ SOUND = np.random.default_rng(1).integers(-9000, 9000, 16000 * 6).astype(np.int1
 def keep(monkeypatch):
     """Collects files in place of writing them, in order."""
     written = []
-    monkeypatch.setattr("kws.listen.capture.write_atomically", lambda path, data: written.append((path.name, data)))
+    monkeypatch.setattr("kws.data.audio.write_atomically", lambda path, data: written.append((path.name, data)))
     return written
 
 

@@ -10,10 +10,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kws.data.audio import level_dbfs
 from kws.engine import Event
 from kws.errors import KwsError
 from kws.listen.sources import Sound, file_chunks, sounds
-from kws.listen.stream import level_dbfs, listen
+from kws.listen.stream import listen
 
 
 class Recorder:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.data.audio import SAMPLE_RATE
-from kws.data.stream import lay, speech_extent
+from kws.data.stream import at_speed, drawn_samples, lay, speech_extent
 from kws_training.augment import Augmentation
 
 PARTIAL = 0.3
@@ -81,18 +81,16 @@ class RunningSpeech:
 
     def _at_speed(self, index: int, settings: Augmentation, rng: np.random.Generator) -> tuple[Wave, int, int]:
         """The clip at a drawn speed, and where its speech begins and ends."""
-        clip = self._pcm[index].astype(np.float32)
         speed = 1.0 + rng.uniform(-settings.speed, settings.speed)
-        places = np.arange(int(len(clip) / speed)) * speed
-        changed = np.interp(places, np.arange(len(clip)), clip).astype(np.float32)
-        return changed, int(self._first[index] / speed), int(self._last[index] / speed)
+        clip = at_speed(self._pcm[index], speed).astype(np.float32)
+        return clip, int(self._first[index] / speed), int(self._last[index] / speed)
 
     def _lay_beside(
         self, canvas: Wave, index: int, edge: int, settings: Augmentation, rng: np.random.Generator, ahead: bool
     ) -> None:
         """Other words from ``edge`` on to the window's own, away from the word: ``ahead`` of it or behind."""
         while True:
-            gap = int(rng.uniform(*GAP) * SAMPLE_RATE)
+            gap = drawn_samples(GAP, rng)
             if (ahead and edge - gap <= 0) or (not ahead and edge + gap >= self._window):
                 return
             other = int(self._others[rng.integers(len(self._others))])

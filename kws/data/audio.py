@@ -1,7 +1,9 @@
-"""Reading recordings: any file that libsndfile reads becomes 16 kHz mono 16-bit samples."""
+"""Recordings: any file that libsndfile reads becomes 16 kHz mono 16-bit samples, and those become WAV files."""
 
 from __future__ import annotations
 
+import io
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import soxr
 from numpy.typing import NDArray
 
 from kws.errors import KwsError
+from kws.files import write_atomically
 
 SAMPLE_RATE = 16000
 SUFFIXES = (".wav", ".flac", ".ogg")
@@ -58,3 +61,22 @@ def read_audio(path: str | Path, start: int = 0, count: int | None = None) -> ND
         raise KwsError(f"{path}: holds samples that are not numbers (NaN or infinite); export it again as 16-bit PCM.")
     pcm = to_mono_16k(samples, rate)
     return pcm if as_it_is else pcm[start:][:count]
+
+
+def write_wav(path: Path, pcm: NDArray[np.int16]) -> None:
+    """Writes int16 [n] at 16 kHz as a 16-bit WAV file that nobody ever sees half of.
+
+    Raises:
+        KwsError: as ``write_atomically`` does.
+    """
+    buffer = io.BytesIO()
+    soundfile.write(buffer, pcm, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    write_atomically(path, buffer.getvalue())
+
+
+def level_dbfs(pcm: NDArray[np.int16] | NDArray[np.float64]) -> float:
+    """The root-mean-square level of samples on the int16 scale in dB below full scale, at least -100.0 (silence)."""
+    if len(pcm) == 0:
+        return -100.0
+    power = float(np.mean(np.square(pcm.astype(np.float64) / 32768.0)))
+    return 10.0 * math.log10(max(power, 1e-10))

@@ -218,13 +218,13 @@ class Mix:
             chosen.append((takes[int(rng.integers(len(takes)))], _PAUSE))
             for clip, gap in chosen:
                 if gap is _PAUSE:
-                    position += _seconds(_PAUSE, rng)
+                    position += drawn_samples(_PAUSE, rng)
                 pcm, first, last, loudness = self._clip(clip)
                 if position + last - first > samples - SAMPLE_RATE:
                     return Section(np.clip(np.rint(stream), -32768, 32767).astype(np.int16), labels)
                 lay(stream, 10.0 ** ((level - loudness) / 20.0) * pcm, position - first)
                 labels.append(Label(clip.word, start + position, start + position + last - first))
-                position += last - first + _seconds(gap, rng)
+                position += last - first + drawn_samples(gap, rng)
 
     def _background(self, samples: int, speech_db: float, rng: np.random.Generator) -> NDArray[np.int32]:
         if not self.corpus.backgrounds or not math.isfinite(self.snr[0]):
@@ -240,8 +240,8 @@ def _sample(clips: list[Clip], most: int, seed: str) -> list[Clip]:
     return random.Random(seed).sample(clips, most) if len(clips) > most else clips
 
 
-def _seconds(span: tuple[float, float], rng: np.random.Generator) -> int:
-    """Samples of a drawn time."""
+def drawn_samples(span: tuple[float, float], rng: np.random.Generator) -> int:
+    """Samples of a time drawn from ``span``, seconds."""
     return int(rng.uniform(*span) * SAMPLE_RATE)
 
 
@@ -254,3 +254,9 @@ def lay(canvas: NDArray[Any], wave: NDArray[Any], at: int) -> None:
     first, last = max(at, 0), min(at + len(wave), len(canvas))
     if first < last:
         canvas[first:last] += (wave * ramp * ramp[::-1])[first - at : last - at]
+
+
+def at_speed(pcm: NDArray[Any], speed: float) -> NDArray[np.float64]:
+    """``pcm``, [n], played ``speed`` times as fast, pitch and all, by linear interpolation; float64 [n / speed]."""
+    places = np.arange(int(len(pcm) / speed)) * speed
+    return np.interp(places, np.arange(len(pcm)), pcm)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections import deque
 from dataclasses import dataclass
@@ -11,12 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from kws.data.audio import SAMPLE_RATE
+from kws.data.audio import SAMPLE_RATE, write_wav
 from kws.errors import KwsError
-from kws.files import write_atomically
 
 if TYPE_CHECKING:
     from kws.engine import Event
@@ -114,10 +111,8 @@ class Capture:
         """Writes every one that can be written; only then raises the error of the last that cannot."""
         written, failure = [], None
         for path, sound in cuts:
-            file = io.BytesIO()
-            soundfile.write(file, sound, SAMPLE_RATE, format="WAV", subtype="PCM_16")
             try:
-                write_atomically(path, file.getvalue())
+                write_wav(path, sound)
             except KwsError as error:
                 failure = error
             else:

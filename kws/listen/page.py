@@ -11,12 +11,11 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from kws.data.audio import SAMPLE_RATE
+from kws.data.audio import SAMPLE_RATE, level_dbfs
 from kws.listen.controls import ADAPTIVE, KEYS, Controls
 from kws.listen.display import event_line, meter
 from kws.listen.keys import Keys, quiet_stderr
 from kws.listen.picture import Picture
-from kws.listen.stream import level_dbfs
 
 if TYPE_CHECKING:
     import numpy as np

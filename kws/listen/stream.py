@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -76,11 +75,3 @@ def _hops(pcm: NDArray[np.int16], fed: int, hop: int) -> Iterator[NDArray[np.int
         end = start + hop - (fed + start) % hop
         yield pcm[start:end]
         start = end
-
-
-def level_dbfs(pcm: NDArray[np.int16]) -> float:
-    """The root-mean-square level of int16 samples in dB below full scale, at least -100.0 (digital silence)."""
-    if len(pcm) == 0:
-        return -100.0
-    power = float(np.mean(np.square(pcm.astype(np.float64) / 32768.0)))
-    return 10.0 * math.log10(max(power, 1e-10))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,14 +20,13 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from kws.data.audio import SAMPLE_RATE, read_audio
+from kws.data.audio import SAMPLE_RATE, read_audio, write_wav
 from kws.data.labels import Label, read_labels
 from kws.data.tasks import recordings
 from kws.engine import Engine, Event
 from kws.errors import KwsError
 from kws.evaluate.matching import LATE_SECONDS, match
 from kws.evaluate.sounds import GAP, stretches
-from kws.files import write_atomically
 from kws.model import FoldedModel
 from kws.model import load as load_model
 from kws.own_words.project import FALSE, Project
@@ -127,7 +125,8 @@ def mine(
             if path.exists():
                 result.known += 1
             else:
-                _write(path, cut(first, last - first))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_wav(path, cut(first, last - first))
                 result.added.append(path)
 
     matching = match(events, spoken)
@@ -204,10 +203,3 @@ def _cuts(recording: Path) -> Callable[[int, int], NDArray[np.int16]]:
         return functools.partial(read_audio, recording)
     whole = functools.cache(lambda: read_audio(recording))
     return lambda first, count: whole()[first : first + count]
-
-
-def _write(path: Path, pcm: NDArray[np.int16]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, pcm, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    write_atomically(path, buffer.getvalue())

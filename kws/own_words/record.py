@@ -7,7 +7,6 @@ and without a terminal.
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,14 +14,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import soundfile
 
-from kws.data.audio import SAMPLE_RATE
+from kws.data.audio import SAMPLE_RATE, level_dbfs, write_wav
 from kws.data.synth import folder_name
 from kws.data.tasks import BACKGROUND
 from kws.errors import KwsError
-from kws.files import write_atomically
-from kws.listen.stream import level_dbfs
 from kws.own_words.takes import FRAME, Samples, Take, frames_of, take_of
 
 ROOM_SECONDS = 5.0
@@ -113,7 +109,7 @@ def record(words: list[str], out: Path, speaker: str, takes: int, source: Source
     with _opened(source) as frames:
         room = _room(frames, guide)
         result.room = _next_file(out / BACKGROUND, f"{slug}_room_")
-        _write(result.room, np.concatenate(room))
+        write_wav(result.room, np.concatenate(room))
     level = float(np.median([level_dbfs(frame) for frame in room]))
     guide.tell(f"The room is at {level:.0f} dBFS.")
     if level > NOISY_ROOM_DBFS:
@@ -127,7 +123,7 @@ def record(words: list[str], out: Path, speaker: str, takes: int, source: Source
                     result.left.append(name)
                     break
                 files.append(_next_file(out / name, f"{slug}_nohash_"))
-                _write(files[-1], take.pcm)
+                write_wav(files[-1], take.pcm)
         _again(files, word, level, source, guide)
     return result
 
@@ -196,7 +192,7 @@ def _again(files: list[Path], word: str, room: float, source: Source, guide: Gui
                 take = _good_take(frames, room, word, number, len(files), guide)
                 if take is None:
                     break
-                _write(files[number - 1], take.pcm)
+                write_wav(files[number - 1], take.pcm)
 
 
 def _next_file(folder: Path, prefix: str) -> Path:
@@ -206,9 +202,3 @@ def _next_file(folder: Path, prefix: str) -> Path:
         int(path.stem[len(prefix) :]) for path in folder.glob(f"{prefix}*") if path.stem[len(prefix) :].isdecimal()
     ]
     return folder / f"{prefix}{max(taken, default=-1) + 1}.wav"
-
-
-def _write(path: Path, pcm: Samples) -> None:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, pcm, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    write_atomically(path, buffer.getvalue())

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.data.audio import SAMPLE_RATE
+from kws.data.audio import SAMPLE_RATE, level_dbfs
 from kws.data.check import CLIPPED_SHARE
-from kws.listen.stream import level_dbfs
 
 FRAME = SAMPLE_RATE // 50
 """Samples of a level: 20 ms."""

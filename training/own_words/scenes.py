@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.data.audio import SAMPLE_RATE
-from kws.data.stream import lay
+from kws.data.audio import level_dbfs
+from kws.data.stream import at_speed, drawn_samples, lay
 from kws.evaluate.degrade import reverberate
 from kws_training.own_words.pieces import Piece, Pieces
 
@@ -119,9 +119,9 @@ class Scenes:
         start = int(rng.integers(low, high + 1)) if high >= low else (self.samples - length) // 2
         lay(scene, wave, start - first)
         if rng.random() < _BEFORE:
-            self._run(scene[: max(0, start - _seconds(_GAP, rng))], level, rng, from_end=True)
+            self._run(scene[: max(0, start - drawn_samples(_GAP, rng))], level, rng, from_end=True)
         if rng.random() < _AFTER:
-            self._run(scene[max(0, start + length + _seconds(_GAP, rng)) :], level, rng)
+            self._run(scene[max(0, start + length + drawn_samples(_GAP, rng)) :], level, rng)
 
     def _lay_part(self, scene: Sound, piece: Piece, level: float, rng: np.random.Generator) -> None:
         """The piece's beginning at the window's end, or its end at the window's beginning."""
@@ -130,11 +130,11 @@ class Scenes:
         if rng.random() < 0.6:
             start = self.samples - seen
             if rng.random() < _BEFORE:
-                self._run(scene[: max(0, start - _seconds(_GAP, rng))], level, rng, from_end=True)
+                self._run(scene[: max(0, start - drawn_samples(_GAP, rng))], level, rng, from_end=True)
         else:
             start = seen - length
             if rng.random() < _AFTER:
-                self._run(scene[max(0, seen + _seconds(_GAP, rng)) :], level, rng)
+                self._run(scene[max(0, seen + drawn_samples(_GAP, rng)) :], level, rng)
         lay(scene, wave, start - first)
 
     def _run(self, scene: Sound, level: float, rng: np.random.Generator, from_end: bool = False) -> None:
@@ -144,11 +144,11 @@ class Scenes:
             recording = running[int(rng.integers(len(running)))]
             start = int(rng.integers(max(1, len(recording) - len(scene))))
             wave = recording[start : start + len(scene)].astype(np.float64)
-            scene[: len(wave)] += wave * _gain(level, _rms_db(wave))
+            scene[: len(wave)] += wave * _gain(level, level_dbfs(wave))
             return
         if not speech:
             return
-        position = 0 if from_end else -_seconds((0.0, 0.5), rng)
+        position = 0 if from_end else -drawn_samples((0.0, 0.5), rng)
         while position < len(scene):
             piece = speech[int(rng.integers(len(speech)))]
             # A sentence is longer than a window: begin anywhere in it.
@@ -157,7 +157,7 @@ class Scenes:
             wave = wave[: len(scene)]
             at = len(scene) - position - len(wave) if from_end else position
             lay(scene, wave, at)
-            position += len(wave) + _seconds(_GAP, rng)
+            position += len(wave) + drawn_samples(_GAP, rng)
 
     def _background(self, level: float, alone: bool, rng: np.random.Generator) -> Sound:
         floor = np.zeros(self.samples)
@@ -169,23 +169,14 @@ class Scenes:
         start = int(rng.integers(len(noise) - self.samples))
         wave = noise[start : start + self.samples].astype(np.float64)
         wanted = rng.uniform(*_SILENCE) if alone else level - rng.uniform(*SNR)
-        return floor + wave * _gain(wanted, _rms_db(wave))
+        return floor + wave * _gain(wanted, level_dbfs(wave))
 
 
 def _at_speed(piece: Piece, level: float, rng: np.random.Generator) -> tuple[Sound, int, int]:
     """The piece at a drawn speed and at ``level``, where its speech begins, and that speech's length."""
     speed = rng.uniform(*_SPEED)
-    at = np.arange(int(len(piece.pcm) / speed)) * speed
-    wave = np.interp(at, np.arange(len(piece.pcm)), piece.pcm) * _gain(level, piece.level)
+    wave = at_speed(piece.pcm, speed) * _gain(level, piece.level)
     return wave, int(piece.first / speed), int(piece.length / speed)
-
-
-def _seconds(span: tuple[float, float], rng: np.random.Generator) -> int:
-    return int(rng.uniform(*span) * SAMPLE_RATE)
-
-
-def _rms_db(wave: Sound) -> float:
-    return float(10.0 * np.log10(max(np.mean(np.square(wave / 32768.0)), 1e-10))) if len(wave) else -100.0
 
 
 def _gain(wanted: float, level: float) -> float:
