@@ -16,6 +16,7 @@ from kws.listen.listener import Listener
 from kws.listen.page import Page
 
 COLUMNS, LINES = 84, 32
+BANNER = "<!-- drawn by `python tools/page_picture.py`, do not edit -->"
 
 
 def main() -> None:
@@ -36,7 +37,8 @@ def main() -> None:
         if heard.end >= options.seconds * SAMPLE_RATE:
             break
     console.print(page.page(), end="")
-    console.save_svg(str(options.picture), title="kws listen")
+    picture = console.export_svg(title="kws listen")
+    options.picture.write_text(f"{BANNER}\n{picture}", encoding="utf-8")
 
 
 if __name__ == "__main__":

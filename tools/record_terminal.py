@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 COLUMNS = 100
+BANNER = "<!-- drawn by `python tools/record_terminal.py`, do not edit -->"
 
 
 def main() -> None:
@@ -38,7 +39,8 @@ def main() -> None:
             check=True,
         )
         console.print(Text.from_ansi(done.stdout))
-    console.save_svg(str(options.picture), title="kws")
+    picture = console.export_svg(title="kws")
+    options.picture.write_text(f"{BANNER}\n{picture}", encoding="utf-8")
 
 
 if __name__ == "__main__":
