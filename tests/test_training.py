@@ -22,7 +22,7 @@ from kws.features import PRESETS
 from kws_training import checkpoint
 from kws_training.augment import BUSY, MODERATE
 from kws_training.config import RECIPES, Settings, StageSettings, recipe
-from kws_training.dataset import TrainingData
+from kws_training.dataset import SPEECH_CUT, TrainingData
 from kws_training.loop import Given, Run, Watcher, learning_rate
 from kws_training.networks import Topology
 from kws_training.run import load_student, load_teacher, new_settings, resumed_settings, train
@@ -179,13 +179,14 @@ def test_the_command_passes_every_setting_on(monkeypatch, tmp_path):
     wanted = {"binarizer": "lpb", "network": "bifsmnv2", "channels": 64, "blocks": 4}
     wanted |= {"distillation": "independent", "unknown": 3.0, "seed": 5, "epochs": 7}
     paths = {"data": tmp_path, "out": tmp_path / "out", "student": tmp_path / "s", "extra": tmp_path / "e"}
+    paths["negatives"] = tmp_path / "n"
     options = {**wanted, **paths, "teacher": tmp_path / "t", "words": "low,high", "recipe": "running", "threshold": 0.6}
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     result = CliRunner().invoke(application(), ["train", *arguments])
     assert result.exit_code == 0, result.output
     assert given["settings"] == new_settings(TASK, "running", **wanted)
     assert (given["student"], given["extra"], given["teacher"]) == (paths["student"], paths["extra"], tmp_path / "t")
-    assert given["threshold"] == 0.6
+    assert given["threshold"] == 0.6 and given["negatives"] == paths["negatives"]
 
 
 def of_binarizer(name: str, epochs: int | None = None) -> Settings:
@@ -376,7 +377,7 @@ def test_every_step_draws_the_same_again_and_thin_words_come_oftener(data):
         assert all(torch.equal(a, b) for a, b in zip(batch, same, strict=True))
     assert not torch.equal(first[0][0], other[0][0])
     thin = TrainingData.__new__(TrainingData)
-    thin.task, thin.word_clips, thin.temper = Task("t", ("rich", "poor")), 1000, 0.5
+    thin.task, thin.word_clips, thin.temper, thin.speech = Task("t", ("rich", "poor")), 1000, 0.5, None
     thin.members = [np.arange(960), np.arange(960, 1000), np.arange(1000, 1400), np.array([], int)]
     indices, labels = thin._draw(np.random.default_rng(0), 0.1)
     counts = np.bincount(labels)
@@ -397,6 +398,29 @@ def test_a_word_that_is_cut_off_in_running_speech_is_unknown(data):
     once, again = (list(data.epoch(2, 1, 16, 0.5, BUSY)) for _ in range(2))
     assert all(torch.equal(a[0], b[0]) for a, b in zip(once, again, strict=True))
     assert all(torch.isfinite(features).all() for features, _, _ in once)
+
+
+def test_a_third_of_the_unknown_windows_are_cut_from_the_negatives(corpus, data):
+    def drawn(negatives):
+        own = TrainingData(scan(corpus), TASK, PRESETS["bifsmn"], 0, 0.5, plain, negatives)
+        return own, own._draw(np.random.default_rng(0), 0.6)
+
+    hum = np.full(30000, 3000, np.int16)
+    with_speech, (indices, labels) = drawn([hum])
+    without, (plain_indices, plain_labels) = drawn([])
+    assert np.array_equal(labels, plain_labels) and (plain_indices >= -1).all()
+    unknown = labels == len(TASK.words)
+    cut = indices == SPEECH_CUT
+    assert cut.sum() == round(unknown.sum() / 3) and not cut[~unknown].any()
+    assert np.array_equal(indices[~unknown], plain_indices[~unknown])
+    # A constant has its energy in the lowest mel band alone, unlike any clip.
+    loud = replace(MODERATE, noise_share=0.0, mel_mask=0, time_mask=0, gain=(0.0, 0.0))
+    features, cut_off = with_speech._batch(indices, labels, loud, torch.Generator().manual_seed(0))
+    assert (features[cut].argmax(1) == 0).all() and not cut_off.any()
+    assert not (features[~cut].argmax(1) == 0).all(1).any()
+    assert with_speech.hash != without.hash == data.hash
+    with pytest.raises(KwsError, match="no such class; leave them out"):
+        TrainingData(scan(corpus), Task("t", TASK.words, fillers=False), PRESETS["bifsmn"], 0, 0.5, plain, [hum])
 
 
 def test_every_clip_carries_its_words_number_and_silence_none(data):

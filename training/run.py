@@ -22,6 +22,7 @@ from kws_training.distillation import HIDDEN_LOSSES
 from kws_training.loop import NOTHING, Given, Run, Watcher
 from kws_training.networks import NETWORKS, BiFSMN, Topology, deltas_of, network_name
 from kws_training.quantizers import DEFAULT, find
+from kws_training.speech import read_negatives
 
 MOST_UNKNOWN = 20.0
 
@@ -153,6 +154,7 @@ def train(
     teacher: Path | None = None,
     student: Path | None = None,
     extra: Path | None = None,
+    negatives: Path | None = None,
     name: str | None = None,
     threshold: float = 0.5,
 ) -> FoldedModel | None:
@@ -168,6 +170,7 @@ def train(
         teacher: run folder or ``teacher.pt`` of an earlier run, used as it is; None trains one.
         student: run folder of an earlier run whose student to train further; without ``teacher``, its teacher too.
         extra: folder of more recordings, for training alone.
+        negatives: folder of recordings in which none of the words is said, for training alone.
         name: of the model; None takes the folder's.
         threshold: score, 0..1, that makes a detection of any word.
 
@@ -186,7 +189,8 @@ def train(
     )
     preset = PRESETS[settings.topology.preset]
     corpus = with_extra(scan(data_folder), scan(extra)) if extra else scan(data_folder)
-    data = TrainingData(corpus, task, preset, settings.seed, settings.temper, progress)
+    spoken = read_negatives(negatives) if negatives else []
+    data = TrainingData(corpus, task, preset, settings.seed, settings.temper, progress, spoken)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
     return train_on(data, out, settings, watcher, resume, given, task.name, threshold)

@@ -37,6 +37,9 @@ def train(
     extra: Annotated[
         Path | None, typer.Option(help="Folder of more recordings, for training alone: synthesised ones, for example.")
     ] = None,
+    negatives: Annotated[
+        Path | None, typer.Option(help="Folder of recordings in which none of the words is said, for training alone.")
+    ] = None,
     words: Annotated[str, typer.Option(help="Words to spot, comma-separated; overrides --task.")] = "",
     task: Annotated[str, typer.Option(help="Speech Commands task: 12, 22 or 35.")] = "12",
     preset: Annotated[str, typer.Option(help="Feature preset.")] = "bifsmn",
@@ -111,6 +114,7 @@ def train(
             teacher=teacher,
             student=student,
             extra=extra,
+            negatives=negatives,
             name=name,
             threshold=threshold,
         )
