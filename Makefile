@@ -10,13 +10,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+PINS := tools/constraints.txt
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+
 # What the shared library is built from, and what decides which packages belong into .venv.
-INSTALLED_FROM := pyproject.toml CMakeLists.txt $(wildcard firmware/include/*.h firmware/src/*.[chS])
+INSTALLED_FROM := pyproject.toml $(PINS) CMakeLists.txt $(wildcard firmware/include/*.h firmware/src/*.[chS])
 
 # C that people write; `kws export` writes the headers in firmware/models.
 C_FILES := $(shell find firmware tests tools -name '*.[ch]' -not -path 'firmware/models/*')
 
-.PHONY: help install demo test lint format clean distclean
+.PHONY: help install upgrade demo test lint format clean distclean
 
 # The first target is what a bare `make` runs.
 help:  ## list the targets
@@ -29,8 +32,16 @@ $(VENV)/.stamp: $(INSTALLED_FROM)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kws needs Python 3.11 or newer: make PYTHON=python3.11")'
 	@test -x $(BIN)/python || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing kws and what it needs into $(VENV) (PyTorch is large: the first time takes minutes)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[train,dev]'
+	@$(PIP) install --constraint $(PINS) --editable '.[train,dev]'
 	@touch $@
+
+# A CPU build's version has a suffix ("+cpu") that is not part of what can be asked for.
+upgrade: install  ## take the newest versions of everything that kws needs, and pin them
+	@$(PIP) install --upgrade --upgrade-strategy eager --editable '.[train,dev]'
+	@{ sed -n '/^#/p' $(PINS); \
+	   $(BIN)/python -m pip list --format=freeze --exclude kws --exclude pip --exclude setuptools \
+	       --disable-pip-version-check | sed 's/+.*//' | LC_ALL=C sort -f; } >$(PINS).new
+	@mv $(PINS).new $(PINS)
 
 demo: install  ## speak a corpus, train on it, export C, compile it, and hear the same words from all of it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/demo.py
