@@ -25,6 +25,7 @@ from kws_training import checkpoint
 from kws_training.config import Settings, StageSettings
 from kws_training.dataset import TrainingData
 from kws_training.distillation import HIDDEN_LOSSES, answer_loss
+from kws_training.memory import keep_freed_memory
 from kws_training.networks import BiFSMN
 
 TEACHER_DELTAS = (1,)
@@ -195,6 +196,7 @@ class Run:
 
         Where all stages are a teacher's, that is the teacher, and ``teacher.pt`` all that is left of it.
         """
+        keep_freed_memory()
         stages = self.settings.stages
         if self.stage_index == 0 and self.next_epoch == 0 and self.teacher_state is not None:
             if self.tune_teacher:
