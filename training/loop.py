@@ -196,7 +196,6 @@ class Run:
 
         Where all stages are a teacher's, that is the teacher, and ``teacher.pt`` all that is left of it.
         """
-        keep_freed_memory()
         stages = self.settings.stages
         if self.stage_index == 0 and self.next_epoch == 0 and self.teacher_state is not None:
             if self.tune_teacher:
@@ -272,6 +271,7 @@ class Run:
     def _train_stage(self, stage: StageSettings) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
+        keep_freed_memory()
         deltas, teacher = self._begin(stage)
         self.network.set_stage(ARITHMETIC.get(stage.name, stage.name))
         optimizer = self._optimizer(stage)
