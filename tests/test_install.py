@@ -66,12 +66,6 @@ def test_the_runtime_requires_nothing_heavy() -> None:
     assert core == {"numpy", "rich", "sounddevice", "soundfile", "soxr", "typer"}
 
 
-def test_no_generic_name_is_installed() -> None:
-    names = importlib.metadata.packages_distributions()
-    ours = {name for name, distributions in names.items() if "kws" in distributions and not name.startswith("_")}
-    assert ours <= {"kws", "kws_training"}
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that `pip install .` would install."""

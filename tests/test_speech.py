@@ -11,6 +11,12 @@ from kws.errors import KwsError
 from kws_training.speech import SPEED, STEP, Speech, read_negatives
 
 WINDOW = 1000
+
+
+def plain(items, total, title):
+    return items
+
+
 RAMP = np.arange(1, 8001).astype(np.int16)
 
 
@@ -48,17 +54,29 @@ def test_bad_negatives_are_one_sentence(tmp_path):
     with pytest.raises(KwsError, match="hold no sound; give recordings of people who speak"):
         Speech([np.zeros(5000, np.int16)], WINDOW)
     with pytest.raises(KwsError, match="no such folder; give one of recordings in which none"):
-        read_negatives(tmp_path / "none")
-    with pytest.raises(KwsError, match="holds no recording; give a folder of recordings without"):
-        read_negatives(tmp_path)
+        read_negatives(tmp_path / "none", plain)
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
-    with pytest.raises(KwsError, match=r"broken.wav: not a readable recording"):
-        read_negatives(tmp_path)
+    with pytest.raises(KwsError, match="no readable recording directly in it; give a folder of them"):
+        read_negatives(tmp_path, plain)
+    soundfile.write(tmp_path / "whole.wav", np.full(8000, 0.5), 16000)
+    pcm, skipped = read_negatives(tmp_path, plain)
+    assert len(pcm) == 1 and len(skipped) == 1 and "broken.wav: not a readable recording" in skipped[0]
+
+
+def test_a_quiet_speaker_after_a_loud_one_is_drawn_too_and_hiss_of_one_step_never():
+    rng = np.random.default_rng(0)
+    loud, quiet = (rng.normal(0, level, 16000 * 20).astype(np.int16) for level in (6000, 250))
+    hiss = rng.integers(-1, 2, 16000 * 20).astype(np.int16)
+    starts = Speech([np.concatenate([loud, hiss, quiet])], WINDOW).starts.numpy() / 16000
+    shares = [np.mean((starts > first) & (starts < first + 20)) for first in (0, 20, 40)]
+    assert shares[0] == pytest.approx(0.5, abs=0.02) and shares[2] == pytest.approx(0.5, abs=0.02)
+    assert shares[1] < 0.01
 
 
 def test_negatives_of_any_rate_are_read_at_16_khz_in_order(tmp_path):
     soundfile.write(tmp_path / "b.wav", np.full((48000, 2), 0.25), 48000)
     soundfile.write(tmp_path / "a.wav", np.full(8000, 0.5), 16000)
-    first, second = read_negatives(tmp_path)
+    (first, second), skipped = read_negatives(tmp_path, plain)
+    assert not skipped
     assert len(first) == 8000 and len(second) == 16000 and first.dtype == np.int16
     assert first[4000] == 16384 and second[8000] == pytest.approx(8192, abs=2)

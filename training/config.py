@@ -122,7 +122,7 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
         StageSettings("teacher", 28, 3e-3, 5e-2, STRONG, unknown=0.6, identity=0.5, smoothing=0.1),
         StageSettings("teacher", 8, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),
         StageSettings("activations", 4, 2e-3, 1e-4, LIVELY, unknown=0.5),
-        StageSettings("binary", 40, 2e-3, 0.0, LIVELY, unknown=0.5),
+        StageSettings("binary", 30, 2e-3, 0.0, LIVELY, unknown=0.5),
     ),
     "running": (
         StageSettings("teacher", 10, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),

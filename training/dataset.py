@@ -116,11 +116,10 @@ class TrainingData:
         seed: of every draw.
         temper: a word with n clips is drawn in proportion to ``n ** temper``.
         progress: wraps an iterable with a progress bar.
-        negatives: recordings in which none of the words is said, for training alone, int16 [n] each.
+        negatives: recordings in which none of the words is said, for ``_unknown_`` in training, int16 [n] each.
 
     Raises:
-        KwsError: a class has no usable training clip, there is no validation clip, or negatives hold no sound or the
-            task has no ``_unknown_`` to take them.
+        KwsError: a class has no usable training clip, there is no validation clip, or negatives hold no sound.
     """
 
     def __init__(
@@ -134,8 +133,6 @@ class TrainingData:
         negatives: Sequence[NDArray[np.int16]] = (),
     ) -> None:
         require_words(corpus, task)
-        if negatives and not task.fillers:
-            raise KwsError("Negatives train _unknown_, and this task has no such class; leave them out.")
         self.task, self.preset, self.seed, self.temper = task, preset, seed, temper
         self.log_mel = LogMel(preset)
         items = [(clip, i) for i, word in enumerate(task.words) for clip in corpus.select(word, "training")]
@@ -181,7 +178,7 @@ class TrainingData:
         digest = hashlib.sha256()
         arrays = [self.pcm.numpy(), self.labels, self.noise.numpy(), validation.pcm, validation.labels]
         if self.speech is not None:
-            arrays.append(self.speech.pcm.numpy())
+            arrays += [self.speech.pcm.numpy(), self.speech.starts.numpy()]
         for array in arrays:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()

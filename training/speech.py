@@ -8,6 +8,7 @@ and formants with it and makes more speakers of few.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,28 +20,42 @@ from kws.data.audio import SAMPLE_RATE, read_audio
 from kws.data.tasks import recordings
 from kws.errors import KwsError
 
+Progress = Callable[[Iterable, int, str], Iterable]
+
 SPEED = 0.2
 """Largest relative change of speed: more than a word's, since nobody has to understand it."""
 
 QUIET_DB = 12.0
-"""A window this far below its recording's loud windows is a pause, and not ``_unknown_``."""
+"""A window this far below the loud ones around it is a pause, and not ``_unknown_``."""
+
+SILENCE = 10.0
+"""RMS below which there is no speech, however quiet the recording: -70 dB of full scale."""
 
 STEP = SAMPLE_RATE // 100
 """Samples between places where a window may start."""
 
+AROUND = 1000
+"""Such places, ten seconds, over which speech is taken to be about as loud."""
 
-def read_negatives(folder: Path) -> list[NDArray[np.int16]]:
-    """The recordings directly in ``folder``, int16 [n] at 16 kHz.
+
+def read_negatives(folder: Path, progress: Progress) -> tuple[list[NDArray[np.int16]], list[str]]:
+    """The recordings directly in ``folder``, int16 [n] at 16 kHz; and a sentence for each that cannot be read.
 
     Raises:
-        KwsError: no such folder, no recording in it, or one that cannot be read.
+        KwsError: no such folder, or no readable recording directly in it.
     """
     if not folder.is_dir():
         raise KwsError(f"{folder}: no such folder; give one of recordings in which none of the words is said.")
-    pcm = [read_audio(path) for path in recordings(folder)]
+    paths = recordings(folder)
+    pcm, skipped = [], []
+    for path in progress(paths, len(paths), "Reading negatives"):
+        try:
+            pcm.append(read_audio(path))
+        except KwsError as error:
+            skipped.append(str(error))
     if not pcm:
-        raise KwsError(f"{folder}: holds no recording; give a folder of recordings without any of the words.")
-    return pcm
+        raise KwsError(f"{folder}: no readable recording directly in it; give a folder of them, without the words.")
+    return pcm, skipped
 
 
 class Speech:
@@ -49,6 +64,10 @@ class Speech:
     Args:
         pcm: int16 [n] each; those shorter than a window are padded with zeros.
         window: samples of a window.
+
+    Attributes:
+        pcm: int16 [n], the recordings one after another.
+        starts: int64 [m], where windows may start.
 
     Raises:
         KwsError: there is no sound in any of them.
@@ -64,14 +83,14 @@ class Speech:
             starts.append(at + _spoken(recording, self._length, int(window * (1.0 - SPEED))))
             padded.append(recording)
             at += len(recording)
-        self._starts = torch.from_numpy(np.concatenate(starts))
-        if not len(self._starts):
+        self.starts = torch.from_numpy(np.concatenate(starts))
+        if not len(self.starts):
             raise KwsError("The negatives hold no sound; give recordings of people who speak.")
         self.pcm = torch.from_numpy(np.concatenate(padded))
 
     def draw(self, count: int, generator: Generator) -> Tensor:
         """``count`` windows, float32 [count, window] on the int16 scale."""
-        chosen = self._starts[torch.randint(len(self._starts), (count, 1), generator=generator)]
+        chosen = self.starts[torch.randint(len(self.starts), (count, 1), generator=generator)]
         speed = 1.0 + SPEED * (2.0 * torch.rand((count, 1), generator=generator) - 1.0)
         position = torch.arange(self._window) * speed
         index = position.to(torch.int64)
@@ -81,7 +100,15 @@ class Speech:
 
 def _spoken(pcm: NDArray[np.int16], length: int, surely: int) -> NDArray[np.int64]:
     """Where stretches of ``length`` samples start whose first ``surely``, heard at any speed, are not a pause."""
-    energy = np.concatenate([[0.0], np.cumsum(pcm.astype(np.float64) ** 2)])
-    starts = np.arange(0, len(pcm) - length + 1, STEP)
-    level = energy[starts + surely] - energy[starts]
-    return starts[(level > 0.0) & (level >= np.quantile(level, 0.9) * 10.0 ** (-QUIET_DB / 10.0))]
+    whole = pcm[: len(pcm) // STEP * STEP].reshape(-1, STEP)
+    energy = np.concatenate([[0.0], np.cumsum(np.einsum("ij,ij->i", whole, whole, dtype=np.float64))])
+    steps = surely // STEP
+    count = (len(pcm) - length) // STEP + 1
+    level = (energy[steps:] - energy[:-steps])[:count] / (steps * STEP)
+    spoken = []
+    for start in range(0, count, AROUND):
+        # The last stretch is no shorter than the others: a short one may be all pause.
+        near = level[max(0, min(start, count - AROUND)) : start + AROUND]
+        floor = max(SILENCE**2, np.quantile(near, 0.9) * 10.0 ** (-QUIET_DB / 10.0))
+        spoken.append(start + np.flatnonzero(level[start : start + AROUND] >= floor))
+    return STEP * np.concatenate(spoken)

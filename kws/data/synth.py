@@ -84,7 +84,7 @@ def folder_name(word: str) -> str:
 def check_request(count: int, seed: int) -> None:
     """Raises KwsError where ``count`` clips, or a ``seed``, cannot be asked for."""
     if not 1 <= count <= MOST_CLIPS:
-        raise KwsError(f"--count {count} is out of range; give 1 to {MOST_CLIPS} clips a word.")
+        raise KwsError(f"--count {count} is out of range; give 1 to {MOST_CLIPS}.")
     if seed < 0:
         raise KwsError(f"--seed {seed} is negative; give 0 or more.")
 

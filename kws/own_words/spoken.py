@@ -40,8 +40,10 @@ from kws.own_words.project import Project
 NEAR, SPEECH = "_near_", "_speech_"
 ABOUT = "about.json"
 """What the folder was spoken for."""
-TEXTS = 2
-"""Raised where other texts are said for the same words: near phrases of 1 could hold a word of the project."""
+TEXTS = 3
+"""Raised where other texts are said for the same words: near phrases of 1 could hold a word of the project, sentences
+of 2 an English word that sounds like one.
+"""
 
 CLIPS_A_WORD = 600
 CLIPS_NEAR = 600
@@ -101,16 +103,22 @@ def speak_sentences(
     The folder appears when complete. The same arguments give the same files.
 
     Args:
-        replace: remove the recordings that ``out`` already holds.
+        replace: write into a folder of recordings, and remove those.
         progress: told of every finished sentence.
 
     Raises:
-        KwsError: ``out`` already holds recordings (unless ``replace``), no eSpeak NG, or a language or word that it
-            cannot speak.
+        KwsError: ``out`` is not empty (unless ``replace``) or holds more than recordings, no eSpeak NG, or a language
+            or word that it cannot speak.
     """
     check_request(count, seed)
-    if not replace and _holds(out):
-        raise KwsError(f"{out}: already holds recordings; choose another --out, or --replace them.")
+    for word in without:
+        folder_name(word)
+    out = out.resolve()
+    held = set(out.iterdir()) if out.exists() else set()
+    if held and not replace:
+        raise KwsError(f"{out}: is not empty; choose another --out, or --replace the recordings in it.")
+    if others := held - set(recordings(out) if held else []):
+        raise KwsError(f"{out}: holds {min(others).name}, which is no recording; choose another --out.")
     clips = []
     rng = np.random.default_rng([seed, *SPEECH.encode()])
     for clip in _say(list(_sentences(without, count, seed, language)), language, rng):
