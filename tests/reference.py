@@ -129,6 +129,7 @@ class Decision:
         self.recent: list[NDArray[np.float32]] = []
         self.last: dict[int, int] = {}
         self.disarmed: set[int] = set()
+        self.risen = [0] * self.model.n_words  # windows since a word's score was low
         self.scores = np.zeros(self.model.n_classes, F32)
 
     def limit(self, threshold: float) -> np.float32:
@@ -147,11 +148,17 @@ class Decision:
             total = total + one
         self.scores = total / F32(len(self.recent))
         limits = [self.limit(float(threshold)) for threshold in self.thresholds[row]]
-        self.disarmed -= {word for word in self.disarmed if self.scores[word] < F32(self.release) * limits[word]}
+        if len(self.recent) < model.smoothing:
+            return None
+        low = [bool(self.scores[word] < F32(self.release) * limits[word]) for word in range(model.n_words)]
+        self.disarmed -= {word for word in self.disarmed if low[word]}
+        self.risen = [0 if low[word] else self.risen[word] + 1 for word in range(model.n_words)]
         best = int(np.argmax(self.scores))
-        if len(self.recent) < model.smoothing or self.scores[best] == 0:
+        if self.scores[best] == 0:
             return None
         if best >= model.n_words or best in self.disarmed or self.scores[best] < limits[best]:
+            return None
+        if self.risen[best] > model.smoothing // 2 + 2:
             return None
         if best in self.last and sample - self.last[best] < self.refractory:
             return None

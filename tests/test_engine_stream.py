@@ -274,8 +274,33 @@ def test_refractory_time_counts_from_the_words_own_last_event() -> None:
 
 def test_a_word_held_back_by_refractory_time_fires_when_it_ends() -> None:
     puppet = Puppet(refractory=5 * PRESET.hop)
-    heard = [puppet.step(depth) for depth in (WORD0, SILENCE, WORD0, WORD0, WORD0, WORD0, WORD0)]
+    heard = [puppet.step(depth) for depth in (WORD0, SILENCE, SILENCE, SILENCE, WORD0, WORD0, WORD0)]
     assert heard == [["word0"], [], [], [], [], ["word0"], []]
+
+
+def test_a_word_held_back_for_long_is_not_heard_afterwards() -> None:
+    puppet = Puppet(refractory=5 * PRESET.hop)
+    assert [puppet.step(depth) for depth in (WORD0, SILENCE, *[WORD0] * 9)] == [["word0"], *[[]] * 10]
+    assert [puppet.step(depth) for depth in (SILENCE, WORD0)] == [[], ["word0"]]
+
+
+@pytest.mark.parametrize(("smoothing", "windows"), [(1, 2), (2, 3), (3, 3), (4, 4), (5, 4), (16, 10)])
+def test_a_score_has_a_few_windows_to_rise(smoothing: int, windows: int) -> None:
+    """From half the threshold on: a threshold that falls below the score within them is reached, later it is not."""
+    for wait in (windows - 1, windows):
+        puppet = Puppet(refractory=0, smoothing=smoothing)
+        puppet.stream.set_threshold("word0", 1.2)
+        puppet.stream.set_release(0.5)
+        for _ in range(smoothing):
+            puppet.step(SILENCE)
+        steps = 0
+        while puppet.stream.scores[0] < 0.6:
+            puppet.step(WORD0)
+            steps += 1
+        for _ in range(wait - 1):
+            assert puppet.step(WORD0) == []
+        puppet.stream.set_threshold("word0", 0.6)
+        assert puppet.step(WORD0) == (["word0"] if wait < windows else [])
 
 
 def test_classes_that_are_no_words_never_fire() -> None:
@@ -454,6 +479,7 @@ def test_silence_is_no_word_even_at_a_threshold_of_zero() -> None:
         puppet.stream.set_threshold(word, 0.0)
     puppet.stream.set_gate(0.0)
     assert [puppet.hear() for _ in range(5)] == [[]] * 5
+    puppet.stream.reset()  # no score is below a threshold of 0, so only a new stream's words may be heard at it
     assert [puppet.hear(level=-32768) for _ in range(2)] == [["word0"], []]  # full scale is not below 0 dBFS
 
 

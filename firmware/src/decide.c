@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From probabilities to events. Each word has its own threshold, its own refractory time, and its own trigger, which an
- * event uses up and a fallen score sets again.
+ * From probabilities to events. Each word has its own threshold, its own refractory time, and its own trigger, which a
+ * fallen score sets, and an event or a few windows use up. Those few are what keeps a word from being heard long after
+ * its end: its score is high for as long as the window holds it, and may creep over a threshold late.
  */
 #include "state.h"
 
@@ -35,14 +36,16 @@ static int is_refractory(const kws_state_t *s, int word) {
 int kwsi_decide(kws_state_t *s, const kws_depth_t *answered, kws_event_t *event) {
     const kws_model_t *model = s->model;
     const float *limits = s->limits + (s->depth - model->depths) * model->n_words;
-    for (int i = 0; i < model->n_words; i++) {
-        if (s->scores[i] < s->release * limits[i]) {
-            s->armed[i] = 1;
-        }
-    }
     /* A mean of fewer windows than it is made for jumps higher: a stream that starts amid sound would fire. */
     if (s->score_count < model->smoothing) {
         return 0;
+    }
+    for (int i = 0; i < model->n_words; i++) {
+        if (s->scores[i] < s->release * limits[i]) {
+            s->armed[i] = kwsi_rise(model) + 1;
+        } else if (s->armed[i]) {
+            s->armed[i]--;
+        }
     }
 
     int best = best_class(s);

@@ -152,7 +152,7 @@ void kws_reset(kws_state_t *state) {
     }
     for (int i = 0; i < model->n_words; i++) {
         state->last_event[i] = KWSI_NEVER;
-        state->armed[i] = 1;
+        state->armed[i] = kwsi_rise(model) + 1;
     }
 }
 

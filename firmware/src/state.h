@@ -45,7 +45,7 @@ struct kws_state {
     float *score_ring;    /* [smoothing][n_classes] probabilities */
     float *scores;        /* [n_classes] smoothed */
     uint64_t *last_event; /* [n_words] position of the word's last event; NEVER before the first */
-    uint8_t *armed;       /* [n_words] */
+    uint8_t *armed;       /* [n_words] windows, this one among them, in which the word may make an event; 0: disarmed */
     float *levels;        /* [frames] dBFS of each frame's newest hop, a ring like the window's rows */
     uint64_t *classified; /* [n_depths] windows, then those that the gate spared */
 
@@ -68,6 +68,11 @@ void kwsi_move_thresholds(kws_state_t *state);
  * event. `answered`: the depth that the probabilities are of. */
 void kwsi_smooth(kws_state_t *state);
 int kwsi_decide(kws_state_t *state, const kws_depth_t *answered, kws_event_t *event);
+
+/* Windows that a score has from half its threshold to all of it: the later half of those averaged, and two to spare. */
+static inline uint8_t kwsi_rise(const kws_model_t *model) {
+    return (uint8_t)(model->smoothing / 2 + 2);
+}
 
 /* Steps in time, rounded up to whole tiles. */
 static inline int kwsi_steps(int frames) {

@@ -77,6 +77,8 @@ class Decision:
         self.scores = smooth(given.probabilities, model.smoothing)
         self._release = np.float32(model.release)
         self._pause = -(-model.refractory // track.step)  # windows
+        self._rise = model.smoothing // 2 + 2  # windows, kwsi_rise
+        self._start = model.smoothing - 2  # scores count as fallen up to the last window before the first full mean
         best = self.scores.argmax(axis=1)
         full = np.arange(len(best)) >= model.smoothing - 1
         able = full & (self.scores[np.arange(len(best)), best] > 0.0)
@@ -88,7 +90,11 @@ class Decision:
         limit = np.float32(threshold)
         scores, winning = self._columns[word], self._winning[word]
         able = winning[scores[winning] >= limit]
-        fallen = np.flatnonzero(scores < self._release * limit) if len(able) else able
+        if not len(able):
+            return able
+        fallen = np.flatnonzero(scores < self._release * limit)
+        last = np.concatenate([[self._start], fallen])[np.searchsorted(fallen, able)]
+        able = able[able - np.maximum(last, self._start) <= self._rise]
         fired: list[int] = []
         earliest = 0
         while (at := int(np.searchsorted(able, earliest))) < len(able):
