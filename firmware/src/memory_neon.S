@@ -225,9 +225,7 @@ function kwsi_memory_neon_tile
         tst     w7, #3
         b.ne    .Lmemory_16
         sub     x11, x11, #64
-        ldp     q16, q17, [x11]
-        ldp     q18, q19, [x11, #32]
-        turn_rows
+        ld1     {v16.8h-v19.8h}, [x11]
         store_rows x5
         cbnz    w7, .Lmemory_16
         add     sp, sp, #448
