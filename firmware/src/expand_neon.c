@@ -6,6 +6,10 @@
 
 #if defined(__aarch64__)
 
+#include "binary_neon.h"
+
+/* In finish_neon.S and expand_neon.S. */
+void kwsi_sign_neon(const int16_t *values, int outputs, const int16_t *edges, uint16x8_t *pieces);
 void kwsi_expand_neon_2(const uint64_t *bits, const uint64_t *weight, int outputs, const int16_t *below,
                         const uint64_t *flip, uint64_t *out);
 void kwsi_expand_neon_4(const uint64_t *bits, const uint64_t *weight, int outputs, const int16_t *below,
@@ -15,9 +19,11 @@ void kwsi_expand_neon_4(const uint64_t *bits, const uint64_t *weight, int output
 __attribute__((noinline)) static void expand(const uint64_t *bits, const uint64_t *weight, int words, int outputs,
                                              const int16_t *below, const uint64_t *flip, uint64_t *out) {
     int16_t space[KWSI_SPACE];
-    for (int o = 0; o < outputs; o += KWSI_CHUNK) {
-        const int16_t *sums = kwsi_count_neon(bits, 1, weight + o * words, words, space);
-        kwsi_signs_neon(sums, below + o, ~flip[o / 64], out + o / 64, outputs / 64); /* d < below, thus turned */
+    uint16x8_t pieces[KWSI_WORD / 16];
+    for (int o = 0; o < outputs; o += KWSI_WORD) {
+        const int16_t *sums = kwsi_count_neon(bits, 1, weight + o * words, words, KWSI_WORD, space);
+        kwsi_sign_neon(sums, KWSI_WORD, below + o, pieces); /* d < below, thus turned */
+        kwsi_store_bits(pieces, ~flip[o / KWSI_WORD], out + o / KWSI_WORD, outputs / KWSI_WORD);
     }
 }
 

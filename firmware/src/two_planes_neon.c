@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The operators of two planes on NEON: for 64 outputs at a time count_neon.S counts, and finish_neon.S turns eight
+ * The operators of two planes on NEON: for a chunk of outputs at a time count_neon.S counts, and finish_neon.S turns eight
  * rows' sums into x and into bits. What is left is here: patches, taps of the memory, and the order of it all.
  */
 #include "kernels_neon.h"
@@ -21,13 +21,13 @@ void kwsi_compare_two_neon(const int16_t *values, int outputs, const int16_t *ed
 /* What 64 outputs have passed of their edges, [3] of `count`, to rows of bits [8][2] that lie `stride` words apart. */
 __attribute__((noinline)) static void compare(const int16_t *values, const int16_t *edges, int count,
                                               const uint64_t *flip, uint64_t *out, int stride) {
-    uint16x8_t planes[KWSI_CHUNK / 16][2], pieces[KWSI_CHUNK / 16];
-    kwsi_compare_two_neon(values, KWSI_CHUNK, edges, sizeof *edges * (size_t)count, flip, planes);
+    uint16x8_t planes[KWSI_WORD / 16][2], pieces[KWSI_WORD / 16];
+    kwsi_compare_two_neon(values, KWSI_WORD, edges, sizeof *edges * (size_t)count, flip, planes);
     for (int plane = 0; plane < 2; plane++, out += stride) {
-        for (int piece = 0; piece < KWSI_CHUNK / 16; piece++) {
+        for (int piece = 0; piece < KWSI_WORD / 16; piece++) {
             pieces[piece] = planes[piece][plane];
         }
-        kwsi_store_bits(pieces, vdupq_n_u64(0), out, 2 * stride);
+        kwsi_store_bits(pieces, 0, out, 2 * stride);
     }
 }
 
@@ -35,7 +35,7 @@ __attribute__((noinline)) static void compare(const int16_t *values, const int16
 __attribute__((noinline)) static void take_signs(const int16_t *x, const int16_t *threshold, int channels,
                                                  uint64_t *out) {
     static const uint64_t turned = UINT64_MAX;
-    for (int c = 0; c < channels; c += KWSI_CHUNK) {
+    for (int c = 0; c < channels; c += KWSI_WORD) {
         compare(x + c * KWSI_TILE, threshold + c, channels, &turned, out + c / 64, channels / 64);
     }
 }
@@ -43,9 +43,12 @@ __attribute__((noinline)) static void take_signs(const int16_t *x, const int16_t
 void kwsi_expand_two_neon(const uint64_t *bits, const uint64_t *weight, int words, int outputs, const int16_t *below,
                           const uint64_t *flip, uint64_t *out) {
     int16_t space[KWSI_SPACE];
-    for (int o = 0; o < outputs; o += KWSI_CHUNK) {
-        const int16_t *sums = kwsi_count_neon(bits, 2, weight + o * words, words, space);
-        compare(sums, below + o, outputs, flip + o / 64, out + o / 64, outputs / 64);
+    for (int o = 0, count; o < outputs; o += count) {
+        count = kwsi_chunk(outputs, o);
+        const int16_t *sums = kwsi_count_neon(bits, 2, weight + o * words, words, count, space);
+        for (int i = o; i < o + count; i += KWSI_WORD, sums += KWSI_WORD * KWSI_TILE) {
+            compare(sums, below + i, outputs, flip + i / 64, out + i / 64, outputs / 64);
+        }
     }
 }
 
@@ -53,9 +56,10 @@ void kwsi_project_two_neon(const uint64_t *bits, const uint64_t *weight, int wor
                            const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out) {
     int16_t space[KWSI_SPACE];
     int shift = kwsi_shift(3 * 64 * words);
-    for (int o = 0; o < outputs; o += KWSI_CHUNK) {
-        const int16_t *sums = kwsi_count_neon(bits, 2, weight + o * words, words, space);
-        kwsi_residual_neon(sums, shift, affine, (size_t)o, KWSI_CHUNK, x + o * KWSI_TILE);
+    for (int o = 0, count; o < outputs; o += count) {
+        count = kwsi_chunk(outputs, o);
+        const int16_t *sums = kwsi_count_neon(bits, 2, weight + o * words, words, count, space);
+        kwsi_residual_neon(sums, shift, affine, (size_t)o, (size_t)count, x + o * KWSI_TILE, NULL);
     }
     if (threshold) {
         take_signs(x, threshold, outputs, out);
@@ -200,7 +204,7 @@ static void count_memory(const uint64_t rows[KWSI_TILE + KWS_KERNEL - 1][2], con
 void kwsi_memory_two_neon(const uint64_t *bits, const uint64_t *weight, int steps, int words,
                           const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out) {
     enum { BEFORE = KWS_KERNEL / 2, ROWS = KWSI_TILE + 2 * BEFORE };
-    int16_t sums[KWSI_CHUNK * KWSI_TILE];
+    int16_t sums[KWSI_WORD * KWSI_TILE];
     uint64_t rows[ROWS][2];
     int channels = 64 * words, shift = kwsi_shift(3 * KWS_KERNEL);
     for (int tile = 0; tile < steps; tile += KWSI_TILE) {
@@ -213,7 +217,8 @@ void kwsi_memory_two_neon(const uint64_t *bits, const uint64_t *weight, int step
                 rows[row][1] = at[words];
             }
             count_memory((const uint64_t (*)[2])rows, weight + word, words, sums);
-            kwsi_residual_neon(sums, shift, affine, 64 * (size_t)word, KWSI_CHUNK, x + 64 * word * KWSI_TILE);
+            kwsi_residual_neon(sums, shift, affine, 64 * (size_t)word, KWSI_WORD, x + 64 * word * KWSI_TILE,
+                               NULL);
         }
         take_signs(x, threshold, channels, out);
         x += channels * KWSI_TILE;
