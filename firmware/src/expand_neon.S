@@ -125,10 +125,7 @@ function kwsi_expand_neon_2
         sub     x0, x0, #64
         ld1     {v16.8h-v19.8h}, [x0]
         ld4r    {v20.8h-v23.8h}, [x4], #8
-        eor     v16.16b, v16.16b, v20.16b
-        eor     v17.16b, v17.16b, v21.16b
-        eor     v18.16b, v18.16b, v22.16b
-        eor     v19.16b, v19.16b, v23.16b
+        flip_rows
         store_rows x5
         subs    w2, w2, #64
         b.ne    .Lexpand_64

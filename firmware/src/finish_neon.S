@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * void kwsi_compare_two_neon(const int16_t values[][8], int outputs, const int16_t *edges, size_t bytes,
- *                            const uint64_t *flip, uint16_t planes[][2][8])
+ *                            const uint64_t *flip, uint16_t planes[2][4][8])
  *
  * What eight rows' values have passed of three edges, which lie `bytes` apart, as bits of both planes: of every sixteen
- * outputs a register each, with 16 bits of a row in its lane. p = (value < first edge) ^ flip, and q that of the second
+ * outputs, at most 64, a register each, with 16 bits of a row in its lane. p = (value < first edge) ^ flip, and q that of the second
  * edge where p is 1, of the third where it is 0.
  *
  * Four outputs a turn: LD4R spreads four edges, which costs a fourth of spreading them one by one; CMGT compares and
@@ -66,10 +66,27 @@ function kwsi_compare_two_neon
         eor     v24.16b, v24.16b, v0.16b
         bit     v26.16b, v25.16b, v24.16b
         eor     v26.16b, v26.16b, v0.16b
-        stp     q24, q26, [x5], #32
+        str     q26, [x5, #64]
+        str     q24, [x5], #16
         b.ne    .Lcompare_16
         ret
 end kwsi_compare_two_neon
+
+/* void kwsi_store_rows_neon(const uint16_t pieces[4][8], const uint64_t *flip, uint64_t *out, size_t bytes)
+ *
+ * Four pieces of bits as above, those of 64 outputs, turned over where flip is 1, to eight words, `bytes` apart.
+ *
+ * Registers
+ *     x0 pieces, then scratch   x1 flip   x2 out   x9 bytes   v16-v19 bits   v20-v23 flip
+ * Saved: none. */
+function kwsi_store_rows_neon
+        mov     x9, x3
+        ld1     {v16.8h-v19.8h}, [x0]
+        ld4r    {v20.8h-v23.8h}, [x1]
+        flip_rows
+        store_rows x2
+        ret
+end kwsi_store_rows_neon
 
 /* void kwsi_sign_neon(const int16_t values[][8], int outputs, const int16_t *edges, uint16_t pieces[][8])
  *

@@ -33,6 +33,10 @@ typedef struct kwsi_signs {
     size_t bytes;
 } kwsi_signs_t;
 
+/* Four pieces of bits, 16 outputs each with the eight rows in the lanes, ^ flip -> eight words, `bytes` apart. */
+void kwsi_store_rows_neon(const uint16_t pieces[KWSI_WORD / 16][KWSI_TILE], const uint64_t *flip, uint64_t *out,
+                          size_t bytes);
+
 /* In count_neon.S and finish_neon.S. */
 void kwsi_count_two_neon(const uint64_t *bits, const void *weight, int words, int outputs, int16_t *sums, size_t row,
                          size_t column);

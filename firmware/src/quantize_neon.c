@@ -17,9 +17,9 @@ static void quantize(const float *decibels, int n_mels, float offset, float scal
         float rest[MELS];
         if (n_mels - from < MELS) { /* 8, 16 or 24 */
             for (int k = 0; k < MELS; k++) {
-                rest[k] = k < n_mels - from ? part[k] : offset; /* becomes 0 */
+                rest[k] = offset; /* becomes 0 */
             }
-            part = rest;
+            part = memcpy(rest, part, sizeof *rest * (size_t)(n_mels - from));
         }
         kwsi_quantize_neon_32(part, 1, offset, scale, even + from / 2, odd + from / 2);
     }

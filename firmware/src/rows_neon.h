@@ -9,6 +9,14 @@
 /* This is no C: */
 /* clang-format off */
 #if defined(__aarch64__)
+/* Turns the bits in v16-v19 over where v20-v23 hold ones. */
+.macro  flip_rows
+        eor     v16.16b, v16.16b, v20.16b
+        eor     v17.16b, v17.16b, v21.16b
+        eor     v18.16b, v18.16b, v22.16b
+        eor     v19.16b, v19.16b, v23.16b
+.endm
+
 /* Stores 64 outputs' bits: v16-v19, four times 16 of them, 16 of each row in its lane. */
 .macro  store_rows out
         mov     x0, \out

@@ -8,33 +8,33 @@
 
 #if defined(__aarch64__)
 
-#include "binary_neon.h"
 #include "residual.h"
+
+#include <arm_neon.h>
 
 /* The last tap of a patch; what is gathered before it, in 128-bit registers, and in rows of so many words. */
 enum { TAIL = KWSI_TAPS - 1, GATHERED = TAIL / 8, ROW = 8 };
 
 /* In finish_neon.S. */
 void kwsi_compare_two_neon(const int16_t *values, int outputs, const int16_t *edges, size_t bytes, const uint64_t *flip,
-                           uint16x8_t (*planes)[2]);
+                           uint16_t planes[2][KWSI_WORD / 16][KWSI_TILE]);
+
+static const uint64_t straight = 0, turned = UINT64_MAX;
 
 /* What 64 outputs have passed of their edges, [3] of `count`, to rows of bits [8][2] that lie `stride` words apart. */
 __attribute__((noinline)) static void compare(const int16_t *values, const int16_t *edges, int count,
                                               const uint64_t *flip, uint64_t *out, int stride) {
-    uint16x8_t planes[KWSI_WORD / 16][2], pieces[KWSI_WORD / 16];
+    uint16_t planes[2][KWSI_WORD / 16][KWSI_TILE];
     kwsi_compare_two_neon(values, KWSI_WORD, edges, sizeof *edges * (size_t)count, flip, planes);
-    for (int plane = 0; plane < 2; plane++, out += stride) {
-        for (int piece = 0; piece < KWSI_WORD / 16; piece++) {
-            pieces[piece] = planes[piece][plane];
-        }
-        kwsi_store_bits(pieces, 0, out, 2 * stride);
+    for (int plane = 0; plane < 2; plane++) {
+        kwsi_store_rows_neon((const uint16_t (*)[KWSI_TILE])planes[plane], &straight, out + plane * stride,
+                             2 * sizeof *out * (size_t)stride);
     }
 }
 
 /* x [channels][8], threshold [3][channels] -> out [8][2][channels / 64]; x >= t is x < t turned round. */
 __attribute__((noinline)) static void take_signs(const int16_t *x, const int16_t *threshold, int channels,
                                                  uint64_t *out) {
-    static const uint64_t turned = UINT64_MAX;
     for (int c = 0; c < channels; c += KWSI_WORD) {
         compare(x + c * KWSI_TILE, threshold + c, channels, &turned, out + c / 64, channels / 64);
     }
@@ -102,10 +102,9 @@ static void count_last(const uint16_t last[2][KWSI_TILE], const uint16_t *weight
 void kwsi_conv2_two_neon(const uint16_t *const *columns, int steps, int m, const uint16_t *weight, const int16_t *below,
                          uint64_t *bits) {
     enum { OUTPUTS = KWS_CONV2_CHANNELS };
-    static const uint64_t straight = 0;
     int16_t space[KWSI_SPACE], *sums = space + KWSI_SPACE - KWSI_CHUNK * KWSI_TILE;
     uint64_t patches[2 * KWSI_TILE * ROW];
-    uint16x8_t planes[OUTPUTS / 16][2];
+    uint16_t planes[2][KWSI_WORD / 16][KWSI_TILE];
     uint16_t last[2][KWSI_TILE];
     int words = m / 2;
     for (; steps > 0; steps--, columns += 2, bits += 2 * words) {
@@ -117,7 +116,7 @@ void kwsi_conv2_two_neon(const uint16_t *const *columns, int steps, int m, const
             count_last((const uint16_t (*)[KWSI_TILE])last, weight, sums);
             kwsi_compare_two_neon(sums, OUTPUTS, below, sizeof *below * OUTPUTS, &straight, planes);
             for (int plane = 0; plane < 2; plane++) {
-                uint16x8x2_t mels_bits = vzipq_u16(planes[0][plane], planes[1][plane]);
+                uint16x8x2_t mels_bits = vzipq_u16(vld1q_u16(planes[plane][0]), vld1q_u16(planes[plane][1]));
                 memcpy(bits + plane * words + from / 2, &mels_bits, sizeof *bits * (size_t)(mels / 2));
             }
         }
