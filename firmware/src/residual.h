@@ -21,12 +21,13 @@ static inline int16_t kwsi_mulr(int16_t a, int16_t b) {
 static inline int kwsi_shift(int inputs) {
 #if defined(__GNUC__) && defined(__aarch64__) /* an instruction there */
     return __builtin_clz((unsigned)inputs - 1) - 17;
-#endif
+#else
     int shift = 15;
     while (inputs << shift > 1 << 15) {
         shift--;
     }
     return shift;
+#endif
 }
 
 /* x + prelu(bias - scale * d), d lifted by `shift`. */
