@@ -5,7 +5,7 @@
  * kwsi_classifier_fn for four classes. 64 x are loaded once for all of them, which LD1 does with two instructions, and
  * 64 weights with one. Weights are widened sixteen at a time; the next class's are loaded while the last of one are
  * multiplied. 104 instructions for 64 x, 96 of them vector operations: 16 multiplications and 8 widenings a class.
- * llvm-mca: @A53@ cycles on a Cortex-A53, @A72@ on an A72.
+ * llvm-mca: 242 cycles on a Cortex-A53, 64 on an A72.
  *
  * Registers
  *     x0 x   w1 x left   x3 sums   x4-x7 weights of each class

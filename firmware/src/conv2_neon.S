@@ -34,8 +34,8 @@
 
 #if defined(__aarch64__)
 
-/* A pair enters; the one before it leaves its bits. */
-.macro  pair
+/* A pair enters, whose numbers are \at further in the tables; the one before it leaves its bits. */
+.macro  pair at
     new ld1     {v7.16b-v9.16b}, [x1], x15
     old eor     v3.16b, v30.16b, v3.16b
     old eor     v0.16b, v19.16b, v0.16b
@@ -115,7 +115,7 @@
     new cnt     v18.16b, v18.16b
     new cnt     v1.16b, v1.16b
     new cnt     v6.16b, v6.16b
-    new ldp     q0, q12, [x2], #32
+    new ldp     q0, q12, [x2, #32 * \at]
 .endm
 
 /* Three registers of one mel's patch, from the five columns that begin \at bytes further. */
@@ -155,17 +155,18 @@ function kwsi_conv2_neon_step
         mov     x2, x3
         movi    v11.16b, #0
         stages  1, 0, 0
-        pair
+        pair    0
         stages  1, 0, 1
         mov     w6, #7
 .Lconv2_pairs:
-        pair
-        pair
+        pair    1
+        pair    2
+        add     x2, x2, #64
         subs    w6, w6, #1
         b.ne    .Lconv2_pairs
-        pair
+        pair    1
         stages  0, 0, 1
-        pair
+        pair    0
         ext     v10.16b, v11.16b, v11.16b, #8
         zip1    v11.8h, v11.8h, v10.8h
         str     q11, [x4], #16

@@ -80,10 +80,10 @@ static int is_stream(const kws_model_t *model) {
 }
 
 static int has_arrays(const kws_model_t *model) {
-    return model->blocks && model->depths && model->class_names && is_array(model->word_threshold) &&
-           is_array(model->conv1_weight) && is_array(model->conv1_threshold) && is_array(model->conv2_weight) &&
-           is_array(model->conv2_below) && is_array(model->linear_weight) && is_array(model->linear_scale) &&
-           is_array(model->linear_bias) && is_array(model->linear_slope) && is_array(model->class_weight);
+    const void *const arrays[] = {
+        model->word_threshold, model->conv1_weight, model->conv1_threshold, model->conv2_weight, model->conv2_below,
+        model->linear_weight,  model->linear_scale, model->linear_bias,     model->linear_slope, model->class_weight};
+    return model->blocks && model->depths && model->class_names && are_arrays(arrays, sizeof arrays / sizeof *arrays);
 }
 
 static int has_words(const kws_model_t *model) {

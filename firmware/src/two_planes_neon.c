@@ -216,8 +216,7 @@ void kwsi_memory_two_neon(const uint64_t *bits, const uint64_t *weight, int step
                 rows[row][1] = at[words];
             }
             count_memory((const uint64_t (*)[2])rows, weight + word, words, sums);
-            kwsi_residual_neon(sums, shift, affine, 64 * (size_t)word, KWSI_WORD, x + 64 * word * KWSI_TILE,
-                               NULL);
+            kwsi_residual_neon(sums, shift, affine, 64 * (size_t)word, KWSI_WORD, x + 64 * word * KWSI_TILE, NULL);
         }
         take_signs(x, threshold, channels, out);
         x += channels * KWSI_TILE;
