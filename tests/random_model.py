@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kws.features import PRESETS, Preset
 from kws.model.fold import StreamLayer, class_step, conv1_step
-from kws.model.folded import FoldedBlock, FoldedDepth, FoldedModel, FoldedPass, full_count
+from kws.model.folded import CLASS_SHIFT, FoldedBlock, FoldedDepth, FoldedModel, FoldedPass, full_count
 
 
 def random_model(
@@ -99,10 +99,10 @@ def random_model(
 
     conv1 = rng.standard_normal((16, 25))
     linear = numbers(32 * mels)
-    classifier = rng.standard_normal((n_classes, steps * channels))
-    class_weight = np.rint(classifier / class_step(classifier)[:, None])
+    classifier = rng.standard_normal((n_classes, steps, channels))
+    class_weight = np.rint(classifier / class_step(classifier)[:, None, None])
     # Logits of order one from values of order one.
-    unit = 2.0**-bits / np.sqrt((class_weight**2).sum(1))
+    unit = 2.0 ** (CLASS_SHIFT - bits) / np.sqrt((class_weight**2).sum((1, 2)))
     depths = [
         FoldedDepth(
             delta=delta,
@@ -133,7 +133,7 @@ def random_model(
         linear_scale=linear[0],
         linear_bias=linear[1],
         linear_slope=slopes(),
-        class_weight=class_weight.astype(np.int8).reshape(n_classes, steps, channels),
+        class_weight=class_weight.astype(np.int8),
         word_threshold=rng.uniform(0.1, 0.6, (len(depths), n_words)).astype(np.float32),
         stream_bits=bits,
         checkpoint_sha256=rng.bytes(32).hex(),

@@ -35,7 +35,8 @@ def network(
     for one in depth.passes:
         x, more = run_pass(model, one, x)
         trace += more
-    total = (wide(model.class_weight) * x).sum(axis=(1, 2))
+    narrow = np.clip((x + 32) >> 6, -128, 127)
+    total = (wide(model.class_weight) * narrow).sum(axis=(1, 2))
     assert np.abs(total).max() < 2**31
     logits = depth.class_scale * total.astype(F32) + depth.class_bias
     return logits, np.concatenate([sums.reshape(-1) for sums in trace]).astype(np.int16)

@@ -135,7 +135,7 @@ def test_scalars_and_names_are_those_of_the_model(compiled: Compiled) -> None:
         assert getattr(struct, name) == getattr(model, name)
     for name in ("release", "gate", "wake"):
         assert getattr(struct, name) == np.float32(getattr(model, name))
-    assert (struct.version, struct.n_blocks, struct.n_depths) == (3, len(model.blocks), len(model.depths))
+    assert (struct.version, struct.n_blocks, struct.n_depths) == (4, len(model.blocks), len(model.depths))
     assert [struct.class_names[index].decode() for index in range(model.n_classes)] == model.class_names
 
 
@@ -224,8 +224,8 @@ def failing(folder: Path, source: str, *options: str) -> str:
 
 def test_another_engine_version_is_refused(tmp_path: Path) -> None:
     export(random_model(3, n_blocks=1), tmp_path / "m.h")
-    later = '#include "kws.h"\n#undef KWS_ENGINE_VERSION\n#define KWS_ENGINE_VERSION 4\n#include "m.h"\n'
-    assert "The model m was exported for kws engine version 3" in failing(tmp_path, later)
+    later = '#include "kws.h"\n#undef KWS_ENGINE_VERSION\n#define KWS_ENGINE_VERSION 5\n#include "m.h"\n'
+    assert "The model m was exported for kws engine version 4" in failing(tmp_path, later)
 
 
 def test_feature_tables_of_another_training_are_refused(tmp_path: Path) -> None:

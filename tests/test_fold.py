@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model.fold import MAX_STREAM_BITS, StreamLayer, below, class_step, conv1_step, fold, stream_bits
-from kws.model.folded import CLASS_SUM, CONV1_HALF, CONV1_HALF_SUM, full_count
+from kws.model.folded import CLASS_GROUP_SUM, CONV1_HALF, CONV1_HALF_SUM, class_groups, full_count
 from kws_training import binarizers, folded
 from kws_training.networks import MAX_SLOPE, BiFSMN, Topology
 
@@ -308,12 +308,12 @@ def test_sums_of_the_first_convolution_fit(seed):
     assert np.allclose(binarizers.conv1_scale(filters), conv1_step(weight), rtol=1e-5)
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([64, 1024, 16384, 65536]))
-def test_sums_of_the_classifier_fit(seed, inputs):
-    weight = weights(np.random.default_rng(seed), 4, inputs)
-    whole = np.abs(np.rint(weight.astype(np.float64) / class_step(weight)[:, None]))
-    assert whole.max() <= 127 and whole.sum(1).max() <= CLASS_SUM
-    assert np.allclose(binarizers.int8_scale(torch.from_numpy(weight)), class_step(weight), rtol=1e-4)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 8, 24]), st.sampled_from([64, 128, 192]))
+def test_sums_of_the_classifier_fit(seed, steps, channels):
+    weight = weights(np.random.default_rng(seed), 4, steps, channels)
+    whole = np.abs(np.rint(weight.astype(np.float64) / class_step(weight)[:, None, None]))
+    assert whole.max() <= 127 and class_groups(whole).sum(3).max() <= CLASS_GROUP_SUM
+    assert np.allclose(binarizers.int8_scale(torch.from_numpy(weight).flatten(1)), class_step(weight), rtol=1e-4)
 
 
 # --- what has no form -------------------------------------------------------------------------------------------------

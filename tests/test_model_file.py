@@ -83,7 +83,7 @@ def test_saved_file_loads_and_is_reproducible(tmp_path: Path) -> None:
 
 def test_layout_is_the_documented_one(small: bytes) -> None:
     magic, format_version, engine_version, size = struct.unpack_from("<8sIIQ", small)
-    assert (magic, format_version, engine_version) == (b"KWSMODEL", 3, 3)
+    assert (magic, format_version, engine_version) == (b"KWSMODEL", 4, 4)
     meta = json.loads(small[HEAD : HEAD + size])
     start = -(-(HEAD + size) // 64) * 64
     assert small[HEAD + size : start].strip(b"\0") == b""
@@ -116,10 +116,10 @@ def test_messages_say_what_is_wrong(small: bytes) -> None:
     assert "is empty" in refused(b"")
     assert "not a kws model" in refused(b"To whom it may concern: this is a text file, and a longish one at that.\n")
     assert "not a kws model" in refused(b"PK" + small[2:])
-    assert "file format 4" in refused(hashed(small[:8] + struct.pack("<I", 4) + small[12:-32]))
+    assert "file format 5" in refused(hashed(small[:8] + struct.pack("<I", 5) + small[12:-32]))
     assert "made for engine 9" in refused(hashed(small[:12] + struct.pack("<I", 9) + small[16:-32]))
     assert refused(hashed(small[:8] + struct.pack("<II", 2, 2) + small[16:-32])) == (
-        "x.kws: was made for engine 2 (file format 2) but this kws has engine 3 (file format 3); train it again with "
+        "x.kws: was made for engine 2 (file format 2) but this kws has engine 4 (file format 4); train it again with "
         "`kws train`, or use the kws that wrote it."
     )
     assert "damaged" in refused(small[:5000] + b"?" + small[5001:])

@@ -106,7 +106,7 @@ FAULTS: list[tuple[Callable[[FoldedModel], None], str]] = [
     (_poke("linear_slope", -32768), "linear_slope"),
     (_set("stream_bits", 16), "stream_bits"),
     (_set("class_weight", [1, 2, 3]), "class_weight is a list"),
-    (_set("class_weight", np.full((12, 8, 128), -64, np.int8)), "class_weight holds magnitudes that add up to 65536"),
+    (_set("class_weight", np.full((12, 8, 128), -64, np.int8)), "class_weight holds magnitudes that add up to 256"),
     (_set("blocks", []), "blocks"),
     (_poke("blocks.2.expand_weight", 2), r"blocks\[2\].expand_weight"),
     (_poke("blocks.7.project_slope", -32768), r"blocks\[7\].project_slope"),

@@ -12,6 +12,7 @@ from kws.errors import KwsError
 from kws.features import PRESETS, Preset
 from kws.model import FoldedModel, load
 from kws.model.fold import fold
+from kws.model.folded import CLASS_SHIFT
 from kws_training.folded import network as folded_network
 from kws_training.own_words.unfold import measure, unfold
 
@@ -41,7 +42,7 @@ def with_classifier_of(model: FoldedModel):
     with torch.no_grad():
         network.classifier.weight.copy_(torch.from_numpy(weight))
         for depth in model.depths:
-            gain = depth.class_scale.astype(np.float64) * 2.0**model.stream_bits
+            gain = depth.class_scale.astype(np.float64) * 2.0 ** (model.stream_bits - CLASS_SHIFT)
             network.class_gain[str(depth.delta)].copy_(torch.from_numpy(gain))
             network.class_bias[str(depth.delta)].copy_(torch.from_numpy(depth.class_bias))
     return network

@@ -230,8 +230,8 @@ def test_heads_and_hashes(reader: Reader, content: bytes, tmp_path: Path) -> Non
     assert "is no kws model" in reader.fault(
         b"To whom it may concern: this is a text file, and a longish one at that.\n"
     )
-    assert "file format 4" in reader.fault(hashed(content[:8] + struct.pack("<I", 4) + content[12:-32]))
-    assert "made for engine 2 (file format 3) but this program has engine 3 (file format 3)" in reader.fault(
+    assert "file format 5" in reader.fault(hashed(content[:8] + struct.pack("<I", 5) + content[12:-32]))
+    assert "made for engine 2 (file format 4) but this program has engine 4 (file format 4)" in reader.fault(
         hashed(content[:12] + struct.pack("<I", 2) + content[16:-32])
     )
     for size in (len(content), 2**32 + 20, 2**63, 2**64 - 1):

@@ -280,9 +280,9 @@ What is left is arithmetic. A binary product of 128 inputs takes one EOR, one CN
 are arranged; carry-save adders before CNT, with parities of inputs and weights made beforehand, come out even at three
 registers and dearer at two or seven. That is 47 operations for sixteen products of 128 inputs, 48 for eight of 256 and
 75 for eight of 400: in the shipped shape 122,624 at depth 1 and 49,664 at depth 4. The first convolution multiplies
-102,400 times, eight at once: 12,800; the classifier 12,288 times, four at once, after as many weights are widened eight
-at once: 4,608. Epilogues take seven or eight operations for eight numbers of the residual stream, after project and
-memory alike.
+102,400 times, eight at once: 12,800; the classifier 12,288 times, eight at once, and adds what four multiplications
+left: 1,920. Epilogues take seven or eight operations for eight numbers of the residual stream, after project and memory
+alike.
 """,
     "second": """
 {rate} windows a second is the model's own hop. The convolutions compute only what a hop changes

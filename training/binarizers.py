@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kws.model.folded import CLASS_SUM, CONV1_HALF, CONV1_ROUNDED
+from kws.model.folded import CLASS_GROUP_SUM, CONV1_HALF, CONV1_ROUNDED
 
 
 def sign(x: Tensor) -> Tensor:
@@ -70,10 +70,10 @@ class _RoundPassThrough(torch.autograd.Function):
 
 
 def int8_scale(weight: Tensor) -> Tensor:
-    """Step of the classifier's weights [classes, in], as ``kws.model.fold.class_step``; [classes], no gradient."""
+    """Step of the classifier's weights [classes, T * C], as ``kws.model.fold.class_step``; [classes], no gradient."""
     magnitude = weight.detach().abs()
-    most = CLASS_SUM - weight.shape[1] / 2
-    return torch.maximum(magnitude.amax(1) / 127.0, magnitude.sum(1) / most).clamp_min(1e-12)
+    groups = magnitude.view(len(weight), -1, 4, 2).sum(2).amax((1, 2))
+    return torch.maximum(magnitude.amax(1) / 127.0, groups / (CLASS_GROUP_SUM - 2)).clamp_min(1e-12)
 
 
 def conv1_scale(weight: Tensor) -> Tensor:

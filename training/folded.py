@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kws.model.folded import (
+    CLASS_SHIFT,
     CONV1_CHANNELS,
     CONV2_CHANNELS,
     INT16_MAX,
@@ -130,7 +131,8 @@ def _block(model: FoldedModel, one: FoldedPass, x: Tensor, trace: Trace) -> Tens
 
 
 def _classify(model: FoldedModel, x: Tensor, depth: FoldedDepth) -> Tensor:
-    total = F.linear(x.flatten(1).double(), _tensor(model.class_weight).flatten(1).double())  # below 2**31
+    narrow = torch.floor(x.flatten(1).double() * 2.0**-CLASS_SHIFT + 0.5).clamp(-128, 127)
+    total = F.linear(narrow, _tensor(model.class_weight).flatten(1).double())  # below 2**31
     return _tensor(depth.class_scale) * total.float() + _tensor(depth.class_bias)
 
 

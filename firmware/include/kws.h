@@ -40,7 +40,7 @@
 extern "C" {
 #endif
 
-#define KWS_ENGINE_VERSION 3 /* changes when kws_model_t or the meaning of a field does */
+#define KWS_ENGINE_VERSION 4 /* changes when kws_model_t or the meaning of a field does */
 #define KWS_ALIGN 64         /* of the caller's memory and of every model array */
 
 #define KWS_KERNEL 5 /* taps of the convolutions, per side, and of the depthwise memory */
@@ -102,8 +102,8 @@ typedef struct kws_depth {
     int32_t delta; /* 1: every block, 2: every second, 4: every fourth */
     int32_t n_passes;
     const kws_pass_t *passes; /* [n_passes] in order */
-    const float *class_scale; /* [n_classes] logit = class_scale * sum(class_weight * x) + class_bias */
-    const float *class_bias;  /* [n_classes] */
+    /* [n_classes]; logit = class_scale * sum(class_weight * x8) + class_bias, x8 = x / 64, rounded half up, in 8 bits */
+    const float *class_scale, *class_bias;
 } kws_depth_t;
 
 /* A model: shapes, tables, and pointers to const, KWS_ALIGN-aligned arrays.   T = frames/4, M = n_mels/4. Taps of the
@@ -137,7 +137,8 @@ typedef struct kws_model {
     const int16_t *linear_scale;    /* [C] x = prelu(linear(bits)); not -32768 */
     const int16_t *linear_bias;     /* [C] */
     const int16_t *linear_slope;    /* [C] */
-    const int8_t *class_weight;     /* [n_classes][ceil(T/8)][C][8 steps], 0 beyond T; sum of |weight| at most 65535 */
+    const int8_t *class_weight;     /* [n_classes][ceil(T/8)][C][8 steps], 0 beyond T; of four channels, every second of
+                                     * eight, |weight| of a step adds up to at most 255 */
 } kws_model_t;
 
 typedef struct kws_event {

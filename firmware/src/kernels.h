@@ -25,7 +25,7 @@
 
 #include "arithmetic.h"
 
-enum { KWSI_TILE = 8, KWSI_TAPS = KWS_KERNEL * KWS_KERNEL };
+enum { KWSI_TILE = 8, KWSI_TAPS = KWS_KERNEL * KWS_KERNEL, KWSI_CLASS_SHIFT = 6 };
 
 /* Per-channel numbers of an epilogue, each int16 [channels]. */
 typedef struct kwsi_affine {
@@ -103,7 +103,9 @@ typedef void kwsi_project_fn(const uint64_t *bits, const uint64_t *weight, int w
 typedef void kwsi_memory_fn(const uint64_t *bits, const uint64_t *weight, int steps, int words,
                             const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out);
 
-/* sums[c] = sum of weight[c] * x.   x [n], weight [classes][n], n a multiple of 512 */
+/* sums[c] = sum of weight[c] * narrow(x), narrow(x) = x / 2^KWSI_CLASS_SHIFT, rounded half up and clipped to -128..127.
+ * x [n], weight [classes][n], n a multiple of 512; of 64 weights in a row, |weight| of each four that lie 16 apart adds up
+ * to at most 255, so that their products fit 16 bits together. */
 typedef void kwsi_classifier_fn(const int16_t *x, int n, const int8_t *weight, int classes, int32_t *sums);
 
 /* One implementation of every operator. */

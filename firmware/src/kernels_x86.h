@@ -41,7 +41,7 @@ kwsi_conv2_fn kwsi_conv2_avx2, kwsi_conv2_avx512;
 kwsi_expand_fn kwsi_expand_avx2, kwsi_expand_avx512;
 kwsi_project_fn kwsi_project_avx2, kwsi_project_avx512;
 kwsi_memory_fn kwsi_memory_avx2, kwsi_memory_avx512;
-kwsi_classifier_fn kwsi_classifier_avx2, kwsi_classifier_avx512;
+kwsi_classifier_fn kwsi_classifier_avx2;
 
 /* Words of a row of bits that the matrix products have a path for; wider rows take the portable one. */
 enum { KWSI_X86_WORDS = 8 };

@@ -24,7 +24,7 @@ from kws.model.folded import MAX_BLOCKS, MAX_CLASSES, MAX_PLANES, FoldedModel
 from kws.model.pack import ALIGN, ENGINE_VERSION, Shapes, Slot, packed_arrays, padded, slots, unpack
 
 MAGIC = b"KWSMODEL"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MAX_BYTES = 64 * 2**20
 """Larger files are refused unread; a model for a thousand classes takes about 1 MB."""
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from kws.errors import KwsError
 from kws.features import INPUT_STEPS, Preset
 from kws.model.folded import (
-    CLASS_SUM,
+    CLASS_GROUP_SUM,
+    CLASS_SHIFT,
     CONV1_CHANNELS,
     CONV1_HALF,
     CONV1_ROUNDED,
@@ -31,6 +32,7 @@ from kws.model.folded import (
     FoldedDepth,
     FoldedModel,
     FoldedPass,
+    class_groups,
     full_count,
 )
 
@@ -210,13 +212,13 @@ def _thresholds(values: NDArray[Any], bits: int) -> Int16Array:
 
 
 def class_step(weight: NDArray[Any]) -> Array:
-    """Quantization step of each class's weights, float64 [n_classes]; ``weight``: [n_classes, inputs].
+    """Quantization step of each class's weights, float64 [n_classes]; ``weight``: [n_classes, T, C].
 
-    As fine as 8 bits and a 32-bit sum allow: rounding adds at most 1/2 a weight.
+    As fine as 8 bits and the engine's 16-bit sums of four allow: rounding adds at most 1/2 a weight.
     """
     magnitude = np.abs(weight.astype(np.float64))
-    most = CLASS_SUM - weight.shape[1] / 2
-    return np.maximum(np.maximum(magnitude.max(1) / 127.0, magnitude.sum(1) / most), 1e-12)
+    groups = class_groups(magnitude).sum(3).max((1, 2, 3))
+    return np.maximum(np.maximum(magnitude.max((1, 2)) / 127.0, groups / (CLASS_GROUP_SUM - 2)), 1e-12)
 
 
 # --- the whole -------------------------------------------------------------------------------------------------------
@@ -316,6 +318,7 @@ def fold(
     conv2_weight, conv2_below = _conv2(state, planes)
     linear_scale, linear_bias = linear.packed(bits)
     classifier = state["classifier.weight"].astype(np.float64)
+    classifier = classifier.reshape(len(classifier), -1, channels)
     step = class_step(classifier)
     model = FoldedModel(
         name=name,
@@ -330,7 +333,7 @@ def fold(
             FoldedDepth(
                 delta=delta,
                 passes=[_pass(state, index, delta, planes, bits) for index in indices],
-                class_scale=(step * 2.0**-bits * state[f"class_gain.{delta}"]).astype(np.float32),
+                class_scale=(step * 2.0 ** (CLASS_SHIFT - bits) * state[f"class_gain.{delta}"]).astype(np.float32),
                 class_bias=state[f"class_bias.{delta}"].astype(np.float32),
             )
             for delta, indices in runs.items()
@@ -343,7 +346,7 @@ def fold(
         linear_scale=linear_scale,
         linear_bias=linear_bias,
         linear_slope=_slopes(state, "linear_prelu.slope"),
-        class_weight=np.rint(classifier / step[:, None]).astype(np.int8).reshape(len(step), -1, channels),
+        class_weight=np.rint(classifier / step[:, None, None]).astype(np.int8),
         word_threshold=np.full((len(deltas), n_words), word_threshold, np.float32),
         stream_bits=bits,
         checkpoint_sha256=checkpoint_sha256,

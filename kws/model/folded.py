@@ -38,8 +38,13 @@ CONV1_HALF, CONV1_HALF_SUM = 13, 255
 """The first convolution's sum over the first 13 taps, and over the other 12, fits 16 bits each: 255 * 128 < 2**15."""
 CONV1_ROUNDED = 246
 """Most that half a filter's weights may add up to before they are rounded, each by 1/2 at most: 246 + 13 / 2 < 255."""
-CLASS_SUM = 65535
-"""Most that a class's weights may add up to in magnitude: its sum fits 32 bits, 65535 * 2**15 < 2**31."""
+CLASS_SHIFT = 6
+"""The classifier reads the stream divided by 2**6, in 8 bits (KWSI_CLASS_SHIFT)."""
+CLASS_GROUP_SUM = 255
+"""Most that a class's weights of four channels, every second of eight, may add up to in magnitude at one step.
+
+The engine sums their products in 16 bits: 255 * 128 < 2**15.
+"""
 
 # What the engine's shapes are limited to; kws.h states the same.
 MAX_PLANES, MAX_CHANNELS, MAX_HIDDEN, MAX_SMOOTHING = 2, 256, 512, 16
@@ -111,7 +116,8 @@ class FoldedDepth:
     Attributes:
         delta: 1 runs every block, 2 every second, 4 every fourth.
         passes: in order, block indices ascending.
-        class_scale, class_bias: float32 [n_classes]; ``logit = scale * sum(class_weight * x) + bias``.
+        class_scale, class_bias: float32 [n_classes]; ``logit = scale * sum(class_weight * narrow(x)) + bias``,
+            with ``narrow(x) = clip(floor(x / 64 + 1/2), -128, 127)``.
     """
 
     delta: int
@@ -229,7 +235,7 @@ class FoldedModel:
         for name in ("linear_scale", "linear_slope"):
             _numbers(name, getattr(self, name), (channels,), -INT16_MAX)
         _array("class_weight", self.class_weight, np.int8, (n_classes, self.time_steps, channels))
-        _limited_sum("class_weight", self.class_weight, (1, 2), CLASS_SUM)
+        _limited_sum("class_weight", class_groups(self.class_weight), 3, CLASS_GROUP_SUM)
         _check_blocks(self)
         _check_depths(self)
         _check_decision(self)
@@ -279,6 +285,12 @@ def _counts(name: str, value: NDArray[np.int16], shape: tuple[int, ...], inputs:
     _array(name, value, np.int16, shape)
     if np.any((value < 0) | (value > inputs + 1)):
         raise _wrong(name, "holds a count out of range", f"every value lies in 0..{inputs + 1}")
+
+
+def class_groups(weight: NDArray[Any]) -> NDArray[Any]:
+    """[n_classes, T, C] as [n_classes, T, C / 8, 4, 2]: the engine adds the products along axis 3 in 16 bits."""
+    n_classes, steps, channels = weight.shape
+    return weight.reshape(n_classes, steps, channels // 8, 4, 2)
 
 
 def _limited_sum(name: str, value: NDArray[np.int8], axis: int | tuple[int, ...], most: int) -> None:

@@ -27,7 +27,7 @@ from kws.model.folded import (
     FoldedPass,
 )
 
-ENGINE_VERSION = 3
+ENGINE_VERSION = 4
 """Of the kws.h whose fields these arrays are (KWS_ENGINE_VERSION)."""
 
 ALIGN = 64

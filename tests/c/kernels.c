@@ -485,11 +485,15 @@ static void test_classifier(void) {
         }
     }
     for (int c = 0; c < classes; c++) {
-        int left = 65535, most = one_in(2) ? 128 : 65535 / n < 127 ? 65535 / n : 127, sign = between(-1, 1);
+        int most = one_in(2) ? 128 : 63, sign = between(-1, 1), left[16];
         for (int i = 0; i < n; i++) {
-            int value = between(0, most < left ? most : left);
-            left -= value;
+            if (i % 64 < 16) {
+                left[i % 16] = 255;
+            }
+            int value = between(one_in(4) ? most : 0, most);
+            value = value < left[i % 16] ? value : left[i % 16];
             value = sign < 0 || (sign == 0 && one_in(2)) ? -value : value == 128 ? 127 : value;
+            left[i % 16] -= abs(value);
             weight[c * n + i] = (int8_t)value;
         }
     }

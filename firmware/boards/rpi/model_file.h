@@ -8,7 +8,7 @@
 #include "kws.h"
 
 enum {
-    MODEL_FORMAT = 3,
+    MODEL_FORMAT = 4,
     MODEL_MAX_BYTES = 16 << 20, /* ten times what a thousand words take */
     MODEL_MAX_BLOCKS = 64,
     MODEL_MAX_DEPTHS = 64,
