@@ -26,8 +26,9 @@ from kws.own_words import spoken
 from kws.own_words.material import HOLD_OUT_EVERY, HOLD_OUT_FROM, gather
 from kws.own_words.mine import mine
 from kws.own_words.project import Project, base_of, checked
+from kws_training import finetune
 from kws_training.own_words import data as scene_data
-from kws_training.own_words import finetune, make
+from kws_training.own_words import make
 from kws_training.own_words.pieces import Piece, Pieces
 
 RATE = 16000

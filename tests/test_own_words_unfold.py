@@ -14,7 +14,7 @@ from kws.model import FoldedModel, load
 from kws.model.fold import fold
 from kws.model.folded import CLASS_SHIFT
 from kws_training.folded import network as folded_network
-from kws_training.own_words.unfold import measure, unfold
+from kws_training.unfold import measure, unfold
 
 MODELS = {
     "kws12": lambda: load("kws12"),

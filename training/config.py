@@ -111,6 +111,16 @@ class Settings:
         return cls(topology=Topology(**topology), stages=tuple(stages), **content)
 
 
+MOST_UNKNOWN = 20.0
+
+
+def checked_unknown(unknown: float) -> float:
+    """A share of clips of other words as a user gives it. Raises KwsError where it is none."""
+    if not 0.0 < unknown <= MOST_UNKNOWN:
+        raise KwsError(f"--unknown {unknown:g}: give a share of the word clips, above 0 and up to {MOST_UNKNOWN:g}.")
+    return unknown
+
+
 RECIPES: dict[str, tuple[StageSettings, ...]] = {
     "standard": (
         StageSettings("teacher", 50, 3e-3, 5e-2, STRONG, unknown=0.6, identity=0.5, smoothing=0.1),

@@ -19,6 +19,7 @@ class Inputs:
         negatives: folder of recordings in which none of the words is said, for training alone.
         teacher: run folder or ``teacher.pt`` of an earlier run, used as it is; None trains one.
         student: run folder of an earlier run whose student to train further; without ``teacher``, its teacher too.
+        base: model file to train further, in place of a teacher and a student.
         name: of the model; empty takes the run folder's.
         threshold: score, 0..1, that makes a detection of any word.
     """
@@ -28,6 +29,7 @@ class Inputs:
     negatives: Path | None = None
     teacher: Path | None = None
     student: Path | None = None
+    base: Path | None = None
     name: str = ""
     threshold: float = 0.5
 

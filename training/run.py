@@ -12,20 +12,19 @@ import torch
 from kws.data.tasks import Task, scan, with_extra
 from kws.errors import KwsError
 from kws.features import PRESETS
-from kws.model import RUN_MODEL, save
+from kws.model import RUN_MODEL, load, save
 from kws.model.fold import fold
 from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, FoldedModel
 from kws_training import checkpoint
-from kws_training.config import Settings, recipe
+from kws_training.config import Settings, checked_unknown, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData, read_negatives
 from kws_training.distillation import HIDDEN_LOSSES
+from kws_training.finetune import FineTuning, start_of
 from kws_training.inputs import Inputs
 from kws_training.loop import CHECKPOINT, NOTHING, Given, Run, Watcher, refuse_run
 from kws_training.networks import NETWORKS, BiFSMN, Topology, deltas_of, network_name
 from kws_training.quantizers import DEFAULT, find
-
-MOST_UNKNOWN = 20.0
 
 
 def new_settings(
@@ -76,11 +75,7 @@ def new_settings(
     weights = (1.0,) * len(topology.deltas)
     stages = recipe(recipe_name, epochs)
     if unknown is not None:
-        if not 0.0 < unknown <= MOST_UNKNOWN:
-            raise KwsError(
-                f"--unknown {unknown:g}: give a share of the word clips, above 0 and up to {MOST_UNKNOWN:g}."
-            )
-        stages = tuple(replace(stage, unknown=unknown) for stage in stages)
+        stages = tuple(replace(stage, unknown=checked_unknown(unknown)) for stage in stages)
     return Settings(
         task.words, task.fillers, topology, stages, seed=seed, distillation=distillation, depth_weights=weights
     )
@@ -178,6 +173,7 @@ def train(
     if inputs.negatives and not settings.fillers:
         raise KwsError("--negatives trains _unknown_, and this task has no such class; leave it out.")
     task = Task(inputs.name or out.name, settings.words, settings.fillers)
+    base = load(inputs.base) if inputs.base else None
     given = NOTHING if resume else _given(inputs, settings)
     corpus = scan(inputs.data)
     if inputs.extra:
@@ -188,7 +184,7 @@ def train(
     data.skipped += skipped
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
-    return train_on(data, out, settings, watcher, resume, given, task.name, inputs.threshold, inputs.as_dict())
+    return train_on(data, out, settings, watcher, resume, given, task.name, inputs.threshold, inputs.as_dict(), base)
 
 
 def _given(inputs: Inputs, settings: Settings) -> Given:
@@ -211,17 +207,22 @@ def train_on(
     name: str = "",
     threshold: float = 0.5,
     inputs: dict[str, Any] | None = None,
+    base: FoldedModel | None = None,
 ) -> FoldedModel | None:
     """As ``train``, on clips in memory and with the weights themselves of earlier runs.
 
     Args:
         name: of the model.
         inputs: for the record.
+        base: model to train further, with settings from ``kws_training.finetune.settings_from``.
     """
     obstacle = find(settings.topology.binarizer).obstacle
     if obstacle:
         watcher.warn(f"'{settings.topology.binarizer}' trains but exports no model: {obstacle}, the engine's have one.")
-    run = Run(out, settings, data, watcher, resume, given, inputs)
+    if base is None:
+        run = Run(out, settings, data, watcher, resume, given, inputs)
+    else:
+        run = FineTuning(out, settings, data, watcher, start_of(base, settings, data), resume, inputs)
     network = run.train()
     draw_curves(run.history, out / "curves.png")
     if obstacle:
@@ -233,8 +234,9 @@ def train_on(
             "seed": settings.seed,
             "network": network_name(settings.topology),
             "binarizer": settings.topology.binarizer,
-            "distillation": settings.distillation,
+            **({"distillation": settings.distillation} if base is None else {"base": base.name}),
         },
+        **({"base_sha256": base.checkpoint_sha256} if base else {}),
         "data_sha256": data.hash,
         "training_clips": data.counts(),
         "validation": {

@@ -102,8 +102,8 @@ typedef struct kws_depth {
     int32_t delta; /* 1: every block, 2: every second, 4: every fourth */
     int32_t n_passes;
     const kws_pass_t *passes; /* [n_passes] in order */
-    /* [n_classes]; logit = class_scale * sum(class_weight * x8) + class_bias, x8 = x / 64, rounded half up, in 8 bits */
-    const float *class_scale, *class_bias;
+    const float *class_scale; /* [n_classes] logit = class_scale * sum(class_weight * x8) + class_bias, and x8 is */
+    const float *class_bias;  /* [n_classes]   x / 64, rounded half up and clipped to 8 bits */
 } kws_depth_t;
 
 /* A model: shapes, tables, and pointers to const, KWS_ALIGN-aligned arrays.   T = frames/4, M = n_mels/4. Taps of the

@@ -36,15 +36,33 @@ RESUMABLE = ("out", "data", "extra", "negatives", "resume")
 """What may stand beside ``--resume``: where the run is, and where its recordings are now if they have moved."""
 
 
+OF_A_BASE = ("recipe", "preset", "network", "channels", "blocks", "binarizer", "distillation", "teacher", "student")
+"""What a ``--base`` decides."""
+
+
 def refuse_beside_resume(context: typer.Context) -> None:
     """Raises KwsError where an option is given that a resumed run would have to ignore."""
     from kws.errors import KwsError
 
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in RESUMABLE and source is not None and source.name == "COMMANDLINE":
+    for name in given(context):
+        if name not in RESUMABLE:
             option = name.replace("_", "-")
             raise KwsError(f"--{option} beside --resume: a run keeps its settings; leave it out, or begin another run.")
+
+
+def refuse_beside_base(context: typer.Context) -> None:
+    """Raises KwsError where an option is given that the base model decides."""
+    from kws.errors import KwsError
+
+    for name in given(context):
+        if name in OF_A_BASE:
+            raise KwsError(f"--{name} beside --base: the base model's stays; leave it out, or train without a base.")
+
+
+def given(context: typer.Context) -> list[str]:
+    """Parameters that stand on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
 def train(
@@ -88,6 +106,12 @@ def train(
     student: Annotated[
         Path | None, typer.Option(help="Run folder whose student to train further; without --teacher, its teacher too.")
     ] = None,
+    base: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL", help="Model to train further on these words, without a teacher: a file or a shipped name."
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
     name: Annotated[str, typer.Option(help="Name of the model; the run folder's by default.")] = "",
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score that makes a detection of a word.")] = 0.5,
@@ -102,7 +126,9 @@ def train(
     """Trains in the folder ``out``; see ``kws_training.run``."""
     from kws.data.tasks import TASKS, task_of_words
     from kws.errors import KwsError
+    from kws.model import load, resolve
     from kws_training.display import TrainingDisplay
+    from kws_training.finetune import settings_from
     from kws_training.inputs import Inputs
     from kws_training.run import new_settings, resumed_inputs, resumed_settings
     from kws_training.run import train as run
@@ -115,22 +141,27 @@ def train(
     else:
         if data is None:
             raise KwsError("--data is missing: give a folder of recordings, or --resume a run.")
-        inputs = Inputs(data, extra, negatives, teacher, student, name, threshold)
+        start = resolve(base) if base else None
+        inputs = Inputs(data, extra, negatives, teacher, student, start, name, threshold)
         if not words and task not in TASKS:
             raise KwsError(f"'{task}' is no task; choose {', '.join(TASKS)}, or name --words.")
         chosen = task_of_words([word.strip() for word in words.split(",")]) if words else TASKS[task]
-        settings = new_settings(
-            chosen,
-            recipe,
-            preset,
-            epochs,
-            seed,
-            binarizer=binarizer,
-            network=network,
-            channels=channels,
-            blocks=blocks,
-            distillation=distillation,
-            unknown=unknown,
-        )
+        if start:
+            refuse_beside_base(context)
+            settings = settings_from(load(start), chosen, epochs, seed, unknown)
+        else:
+            settings = new_settings(
+                chosen,
+                recipe,
+                preset,
+                epochs,
+                seed,
+                binarizer=binarizer,
+                network=network,
+                channels=channels,
+                blocks=blocks,
+                distillation=distillation,
+                unknown=unknown,
+            )
     with TrainingDisplay(settings, out) as display:
         run(inputs, out, settings, display, display.reading, resume)

@@ -71,12 +71,13 @@ class SceneData:
         windows, _ = _draw(self.scenes, count, np.random.default_rng([self.seed, 1, seed]))
         return (self.log_mel(part) for part in windows.split(64))
 
-    def epoch(self, epoch: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch: features float32 [batch, n_mels, frames] in dB, and labels int64 [batch]."""
+    def epoch(self, stage: int, epoch: int, batch: int, *_: Any) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """One epoch: features float32 [batch, n_mels, frames] in dB, and labels int64 [batch], twice."""
         for step in range(BATCHES):
             rng = np.random.default_rng([self.seed, 2, epoch, step])
             windows, labels = _draw(self.scenes, batch, rng)
-            yield self._tilted(self.log_mel(windows), rng), torch.from_numpy(labels)
+            answers = torch.from_numpy(labels)
+            yield self._tilted(self.log_mel(windows), rng), answers, answers
 
     def _tilted(self, features: Tensor, rng: np.random.Generator) -> Tensor:
         """Most windows as through another microphone: a smooth curve over the mels, of some decibels."""

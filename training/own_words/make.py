@@ -35,12 +35,12 @@ from kws.own_words.recall import Recall, recall
 from kws.own_words.spoken import speak_project
 from kws_training import checkpoint
 from kws_training.config import Settings
+from kws_training.finetune import FineTuning, settings_of
 from kws_training.loop import Watcher
 from kws_training.own_words.data import SceneData
-from kws_training.own_words.finetune import FineTuning, settings_of
 from kws_training.own_words.pieces import Pieces, Progress, read_pieces
-from kws_training.own_words.unfold import measure, require_features, unfold
 from kws_training.run import to_model
+from kws_training.unfold import measure, require_features, unfold
 
 MEASURED_WINDOWS = 512
 WINDOWS = ("bifsmn", "bifsmn_48", "bifsmn_64")

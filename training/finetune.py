@@ -1,0 +1,142 @@
+"""Fine-tuning: the loop, records and resuming of every training run, from an unfolded model on.
+
+No teacher: a model file has none. The labels alone are learned, at every depth at once.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kws.data.tasks import Task
+from kws.errors import KwsError
+from kws.features import PRESETS
+from kws.model import FoldedModel
+from kws_training.augment import GENTLE
+from kws_training.config import Settings, StageSettings, checked_unknown
+from kws_training.dataset import TrainingData
+from kws_training.loop import NOTHING, Run, Watcher, learning_rate
+from kws_training.networks import BiFSMN
+from kws_training.unfold import measure, require_features, unfold
+
+BATCH = 128
+RATE, LATENT_RATE = 2e-3, 5e-4
+"""Peak rates of AdamW: of norms, thresholds, slopes and the classifier, and of the weights behind the signs."""
+DECAY = 1e-2
+"""Of the classifier."""
+WARMUP = 1.0
+
+EPOCHS = 12
+"""Of a training run on clips."""
+UNKNOWN = 0.3
+MEASURED_BATCHES = 4
+
+
+class FineTuning(Run):
+    """One run in a folder; see ``kws_training.loop.Run``.
+
+    Args:
+        start: state of a network from ``unfold`` and ``measure``; ignored where ``resume`` finds a checkpoint.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        data: Any,
+        watcher: Watcher,
+        start: dict[str, Tensor],
+        resume: bool = False,
+        inputs: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(folder, settings, data, watcher, resume, NOTHING, inputs)
+        if not self.history:
+            self.network.load_state_dict(start)
+        self.network.set_stage("binary")
+
+    def _begin(self, stage: StageSettings) -> tuple[tuple[int, ...], BiFSMN | None]:
+        return self.settings.topology.deltas, None
+
+    def _optimizer(self, stage: StageSettings) -> torch.optim.Optimizer:
+        network = self.network
+        latent = [layer.weight for layer in network.binary_layers()]
+        chosen = {id(weight) for weight in latent} | {id(network.classifier.weight)}
+        others = [weight for weight in network.parameters() if id(weight) not in chosen]
+        groups = [
+            {"params": latent, "weight_decay": 0.0, "share": LATENT_RATE / RATE},
+            {"params": [network.classifier.weight], "weight_decay": stage.decay, "share": 1.0},
+            {"params": others, "weight_decay": 0.0, "share": 1.0},
+        ]
+        return torch.optim.AdamW(groups, lr=stage.rate)
+
+    def _train_epoch(
+        self,
+        stage: StageSettings,
+        epoch: int,
+        steps: int,
+        deltas: tuple[int, ...],
+        teacher: BiFSMN | None,
+        optimizer: torch.optim.Optimizer,
+    ) -> float:
+        self.network.train()
+        total = 0.0
+        batches = self.data.epoch(self.stage_index, epoch, self.settings.batch, stage.unknown, stage.augmentation)
+        for step, (features, labels, _) in enumerate(batches):
+            rate = learning_rate(stage, self.settings.warmup, epoch + step / steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["share"]
+            self.network.progress((epoch + step / steps) / stage.epochs)
+            results = self.network(features.to(self.device), deltas)
+            labels = labels.to(self.device)
+            loss = torch.stack([F.cross_entropy(results[delta][0], labels) for delta in deltas]).mean()
+            total += self._descend(loss, optimizer, "; remove the folder and try another seed.")
+        return total / steps
+
+
+def settings_of(words: tuple[str, ...], topology: Any, epochs: int, seed: int) -> Settings:
+    """Settings of a fine-tuning run on composed windows, as its record keeps them."""
+    stage = StageSettings("binary", epochs, RATE, DECAY)
+    return Settings(words, True, topology, (stage,), batch=BATCH, seed=seed, warmup=WARMUP)
+
+
+def settings_from(
+    base: FoldedModel, task: Task, epochs: int | None = None, seed: int = 0, unknown: float | None = None
+) -> Settings:
+    """Settings of a fine-tuning run on clips.
+
+    Args:
+        base: model to start from.
+        task: classes.
+        epochs: None for the usual number.
+        unknown: clips of other words drawn, as a share of the word clips; None for the usual one.
+
+    Raises:
+        KwsError: a base of other features, a share that is none, or fewer than one epoch.
+    """
+    if epochs is not None and epochs < 1:
+        raise KwsError(f"--epochs {epochs}: give at least 1.")
+    if base.preset.name not in PRESETS:
+        raise KwsError(f"The model '{base.name}' hears features that have no name here; start from a shipped one.")
+    require_features(base, base.preset.name)
+    topology = unfold(base, base.preset.name, len(task.class_names)).topology
+    stage = StageSettings(
+        "binary", epochs or EPOCHS, RATE, DECAY, GENTLE, UNKNOWN if unknown is None else checked_unknown(unknown)
+    )
+    weights = (1.0,) * len(topology.deltas)
+    return Settings(
+        task.words, task.fillers, topology, (stage,), batch=BATCH, seed=seed, warmup=WARMUP, depth_weights=weights
+    )
+
+
+def start_of(base: FoldedModel, settings: Settings, data: TrainingData) -> dict[str, Tensor]:
+    """What ``FineTuning`` starts from: ``base`` unfolded, its norms measured on training clips."""
+    network = unfold(base, settings.topology.preset, settings.topology.n_classes)
+    stage = settings.stages[0]
+    batches = data.epoch(0, 0, settings.batch, stage.unknown, stage.augmentation)
+    measure(network, (features for features, _, _ in islice(batches, MEASURED_BATCHES)))
+    return network.state_dict()
