@@ -20,7 +20,7 @@ from kws.evaluate.run import evaluate
 from kws.features import PRESETS
 from kws.model import load
 from kws.model.info import bytes_by_part, macs
-from kws_training.compare import host, instructions, plots, table
+from kws_training.compare import host, instructions, measure, plots, table
 from kws_training.compare.cell import settings, topology
 from kws_training.compare.grid import Cell, read_grid
 from kws_training.compare.run import RESULT, Options, Reporter, compare
@@ -262,6 +262,30 @@ def test_training_is_counted_with_the_float_part(done):
     counts = results[0]["training"]["training_clips"]
     words = counts["low"] + counts["high"]
     assert results[0]["training"]["clips"] == int(words * 1.3) // 16 * 16
+
+
+def test_every_epoch_is_counted_with_its_own_stages_share_of_other_words(tmp_path):
+    stages = [{"name": name, "unknown": unknown} for name, unknown in (("teacher", 0.6), ("teacher", 0.2))]
+    student = [{"name": "binary", "unknown": 0.4}, {"name": "binary", "unknown": 0.9}]
+    runs = {
+        "twin": (stages, [("teacher", 1), ("teacher", 2), ("teacher", 1)]),
+        # The twin's stages are among its settings, but it did not run them.
+        "own": (stages + student, [("binary", 1), ("binary", 1), ("binary", 2)]),
+    }
+    for name, (settings_of_stages, rows) in runs.items():
+        (tmp_path / name).mkdir()
+        record = {
+            "data": {"training_clips": {"low": 600, "high": 400}, "sha256": ""},
+            "settings": {"stages": settings_of_stages},
+            "epochs": [{"stage": stage, "epoch": epoch, "seconds": 1.0} for stage, epoch in rows],
+        }
+        record |= {"threads": 1, "device": "cpu", "torch": ""}
+        (tmp_path / name / "record.json").write_text(json.dumps(record))
+    grid = replace(read_grid(GRID), batch=10)
+    found = measure._training(grid, tmp_path / "own", tmp_path / "twin")
+    # A tenth of silence beside them.
+    assert found["clips"] == 1700 + 1700 + 1300 + 1500 + 2000 + 2000
+    assert found["epochs"] == 6 and found["seconds"] == 6.0
 
 
 def test_a_damaged_result_is_named(tmp_path):

@@ -198,9 +198,13 @@ def _training(grid: Grid, folder: Path, twin: Path) -> dict[str, Any]:
     for place in dict.fromkeys((twin, folder)):
         record = json.loads((place / "record.json").read_text(encoding="utf-8"))
         words = sum(record["data"]["training_clips"][word] for word in grid.task.words)
-        unknown = {stage["name"]: stage["unknown"] for stage in record["settings"]["stages"]}
+        stages = iter(record["settings"]["stages"])
         for row in record["epochs"]:
-            share = unknown[row["stage"]] + FILLER_SHARE if grid.task.fillers else 0.0
+            # Several stages may share a name; a row tells its own by standing where it does. Some have no row: the
+            # float twin's in the record of a network that started from it.
+            if row["epoch"] == 1:
+                stage = next(stage for stage in stages if stage["name"] == row["stage"])
+            share = stage["unknown"] + FILLER_SHARE if grid.task.fillers else 0.0
             clips += max(1, int(words * (1.0 + share)) // grid.batch) * grid.batch
             rows, seconds = rows + 1, seconds + row["seconds"]
     return {
