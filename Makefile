@@ -41,15 +41,20 @@ $(VENV)/.stamp: $(INSTALLED_FROM) | $(BIN)/python
 	@$(PIP) install --constraint $(PINS) --no-build-isolation --editable '.[train,dev]'
 	@touch $@
 
-# In a new .venv, so that nothing else is pinned. A CPU build's version has a suffix ("+cpu") that nobody can ask for.
-upgrade: distclean  ## install the newest versions of everything that kws needs, and pin them if the tests pass
+# In a new .venv, so that nothing else is pinned; with the oldest Python that kws runs on, since a newer one may be given
+# versions that do not exist for it. A CPU build's version has a suffix ("+cpu") that nobody can ask for. The tests run
+# with the new pins in place, which are among what they check; a failure or Ctrl-C brings the former ones back.
+upgrade:  ## install the newest versions of everything that kws needs, and pin them if the tests pass
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "make upgrade needs Python 3.11: make PYTHON=python3.11 upgrade")'
+	@$(MAKE) --no-print-directory distclean
 	@$(MAKE) --no-print-directory $(BIN)/python
 	@$(PIP) install $(BUILT_WITH)
 	@$(PIP) install --no-build-isolation --editable '.[train,dev]'
-	@$(BIN)/python -m pip list --format=freeze --exclude kws --exclude pip --exclude setuptools >$(VENV)/pins
-	@$(BIN)/python -m pytest
-	@{ sed -n '/^#/p' $(PINS); sed 's/+.*//' $(VENV)/pins | LC_ALL=C sort -f; } >$(VENV)/constraints
-	@mv $(VENV)/constraints $(PINS)
+	@$(BIN)/python -m pip list --format=freeze --exclude kws --exclude pip --exclude setuptools >$(VENV)/installed
+	@{ sed -n '/^#/p' $(PINS); sed 's/+.*//' $(VENV)/installed | LC_ALL=C sort -f; } >$(VENV)/pins
+	@cp $(PINS) $(VENV)/former-pins
+	@trap : HUP INT TERM; cp $(VENV)/pins $(PINS) && touch $(VENV)/.stamp && $(MAKE) --no-print-directory test || \
+		{ cp $(VENV)/former-pins $(PINS); rm -f $(VENV)/.stamp; exit 1; }
 
 demo: install  ## speak a corpus, train on it, export C, compile it, and hear the same words from all of it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/demo.py

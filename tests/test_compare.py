@@ -20,10 +20,11 @@ from kws.evaluate.run import evaluate
 from kws.features import PRESETS
 from kws.model import load
 from kws.model.info import bytes_by_part, macs
-from kws_training.compare import host, instructions, plots, table
+from kws_training.compare import host, instructions, measure, plots, table
 from kws_training.compare.cell import settings, topology
 from kws_training.compare.grid import Cell, read_grid
-from kws_training.compare.run import RESULT, Options, Reporter, compare
+from kws_training.compare.measure import Options
+from kws_training.compare.run import RESULT, Reporter, compare
 from kws_training.rivals import NETWORKS, RivalTopology
 from kws_training.rivals import build as build_rival
 
@@ -201,25 +202,67 @@ def test_what_is_done_needs_no_recordings_and_is_not_done_again(done):
     assert before == {path: path.stat().st_mtime_ns for path in out.glob("*/*")}
 
 
-def test_what_was_left_out_is_measured_when_it_is_asked_for(done, corpus, tmp_path, monkeypatch):  # noqa: F811
+COUNTED = {"window": {"1": 7}, "by": "a peer", "emulator": "an emulator"}
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """What is measured, as it happens, of networks that are not trained again."""
     from kws_training.compare import run
 
-    out, _, _ = done
+    calls, hear = [], measure.degrade
+
+    def degrade(*clips, **options):
+        calls.append("heard")
+        return hear(*clips, **options)
+
+    def count(graphs, script, preset, cache):
+        calls.append("counted" if cache else "not counted")
+        return COUNTED if cache else "not asked for."
+
+    monkeypatch.setattr(run, "train_cell", lambda *_: None)
+    monkeypatch.setattr(measure, "degrade", degrade)
+    monkeypatch.setattr(host, "peer", lambda *_: calls.append("timed") or "no time.")
+    monkeypatch.setattr(instructions, "peer", count)
+    return calls
+
+
+def test_what_was_left_out_is_measured_when_it_is_asked_for_and_nothing_else(done, corpus, tmp_path, measured):  # noqa: F811
+    out, results, _ = done
     grid = read_grid(GRID)
     small = replace(grid, cells=grid.cells[:1])
-    copied = tmp_path / grid.folder(grid.cells[0])
-    shutil.copytree(out / copied.name, copied)
-    monkeypatch.setattr(run, "train_cell", lambda *_: pytest.fail("trained again"))
-    counted = []
-    monkeypatch.setattr(
-        instructions, "peer", lambda graphs, script, preset, cache: counted.append(cache) or "not here."
-    )
-    for _ in range(2):
-        compare(small, corpus, tmp_path, Listener(), plain, replace(OPTIONS, peers=tmp_path))
-    assert counted == [tmp_path]
-    # And nothing is thrown away by asking for less.
-    compare(small, None, tmp_path, Listener(), plain, Options(robustness=False))
-    assert len(counted) == 1
+    folder = tmp_path / grid.folder(grid.cells[0])
+    shutil.copytree(out / folder.name, folder)
+
+    def told(data, **options):
+        """What is measured, and how many conditions and which instructions are then known."""
+        measured.clear()
+        (result,) = compare(small, data, tmp_path, Listener(), plain, Options(**options))
+        depth = result["depths"]["1"]
+        return measured, len(depth["robustness"]), depth["instructions"]
+
+    (folder / RESULT).unlink()
+    assert told(corpus, robustness=False) == (["heard", "timed", "not counted"], 1, None)
+    assert told(corpus, robustness=False, peers=tmp_path) == (["counted"], 1, 7)
+    # More in one way, and less in the other.
+    assert told(corpus) == (["heard"], 18, 7)
+    assert told(None, peers=tmp_path) == ([], 18, 7)
+    assert told(None, robustness=False) == ([], 18, 7)
+    result = json.loads((folder / RESULT).read_text())
+    assert result["missing"] == {"host": "no time."} and result["counted"]["by"] == "a peer"
+    assert result["depths"]["1"]["robustness"] == results[0]["depths"]["1"]["robustness"]
+
+
+def test_a_network_that_is_trained_again_is_measured_as_a_whole(done, corpus, tmp_path, measured):  # noqa: F811
+    out, _, _ = done
+    grid = read_grid(GRID)
+    folder = tmp_path / grid.folder(grid.cells[0])
+    shutil.copytree(out / folder.name, folder)
+    record = folder / "record.json"
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps({**content, "epochs": []}))
+    compare(replace(grid, cells=grid.cells[:1]), corpus, tmp_path, Listener(), plain, Options(peers=tmp_path))
+    assert measured == ["heard", "timed", "counted"]
 
 
 def test_figures_are_those_of_the_other_commands(done, corpus):  # noqa: F811
@@ -262,6 +305,30 @@ def test_training_is_counted_with_the_float_part(done):
     counts = results[0]["training"]["training_clips"]
     words = counts["low"] + counts["high"]
     assert results[0]["training"]["clips"] == int(words * 1.3) // 16 * 16
+
+
+def test_every_epoch_is_counted_with_its_own_stages_share_of_other_words(tmp_path):
+    stages = [{"name": name, "unknown": unknown} for name, unknown in (("teacher", 0.6), ("teacher", 0.2))]
+    student = [{"name": "binary", "unknown": 0.4}, {"name": "binary", "unknown": 0.9}]
+    runs = {
+        "twin": (stages, [("teacher", 1), ("teacher", 2), ("teacher", 1)]),
+        # The twin's stages are among its settings, but it did not run them.
+        "own": (stages + student, [("binary", 1), ("binary", 1), ("binary", 2)]),
+    }
+    for name, (settings_of_stages, rows) in runs.items():
+        (tmp_path / name).mkdir()
+        record = {
+            "data": {"training_clips": {"low": 600, "high": 400}, "sha256": ""},
+            "settings": {"stages": settings_of_stages},
+            "epochs": [{"stage": stage, "epoch": epoch, "seconds": 1.0} for stage, epoch in rows],
+        }
+        record |= {"threads": 1, "device": "cpu", "torch": ""}
+        (tmp_path / name / "record.json").write_text(json.dumps(record))
+    grid = replace(read_grid(GRID), batch=10)
+    found = measure._training(grid, tmp_path / "own", tmp_path / "twin")
+    # A tenth of silence beside them.
+    assert found["clips"] == 1700 + 1700 + 1300 + 1500 + 2000 + 2000
+    assert found["epochs"] == 6 and found["seconds"] == 6.0
 
 
 def test_a_damaged_result_is_named(tmp_path):

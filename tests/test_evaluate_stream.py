@@ -150,7 +150,7 @@ def test_a_folder_is_one_stream_with_silence_between(model, tmp_path) -> None:
     with pytest.raises(KwsError, match="no such folder"):
         hear_folder(model, tmp_path / "none", [1])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(KwsError, match="holds no recording"):
+    with pytest.raises(KwsError, match="holds no recording directly in it; give a folder of recordings in which none"):
         hear_folder(model, tmp_path / "empty", [1])
 
 

@@ -281,13 +281,15 @@ def test_a_folder_of_recordings_may_spell_a_word_as_people_do(project, tmp_path,
     assert {clip.path for clip in as_takes.speech + as_data.speech} == taken
 
 
-def test_a_folder_of_recordings_without_a_word_of_the_project_is_refused_before_the_voices_speak(project, tmp_path):
+def test_a_folder_of_recordings_that_holds_nothing_of_use_is_refused_before_the_voices_speak(project, tmp_path):
     folder = tmp_path / "more"
     write(folder / "fall-off", ["eve_nohash_0.wav"], [glide(1500, 500, np.random.default_rng(1))])
     (folder / "rise").mkdir()
     watcher = Parts()
     with pytest.raises(KwsError, match=r"more: holds no recording of a word of the project.*rise, fall_off"):
         made(replace(project, recordings=(folder,)), watcher)
+    with pytest.raises(KwsError, match=r"rise: holds no recording directly in it; give a folder of recordings in wh"):
+        made(replace(project, negatives=folder / "rise"), watcher)
     assert watcher.parts == []
 
 

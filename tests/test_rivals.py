@@ -12,7 +12,7 @@ from test_training import TASK, StopAfter, corpus, data  # noqa: F401  (fixtures
 from kws.errors import KwsError
 from kws.features import PRESETS, Preset
 from kws_training.config import StageSettings
-from kws_training.loop import Run, Watcher
+from kws_training.loop import Run, Watcher, load_state
 from kws_training.rivals import NETWORKS, RivalTopology, build
 from kws_training.rivals.bcresnet import BCResNet
 from kws_training.rivals.counting import deployed_bytes, macs, parameters
@@ -169,7 +169,7 @@ def test_an_interrupted_rival_ends_with_the_same_weights(data, uninterrupted, tm
     total = data.steps(16, 0.2) * sum(stage.epochs for stage in STAGES)
     with pytest.raises(KeyboardInterrupt):
         RivalRun(tmp_path, SETTINGS, data, StopAfter(round(fraction * total))).train()
-    result = RivalRun(tmp_path, SETTINGS, data, Watcher(), resume=True).train().state_dict()
+    result = RivalRun(tmp_path, SETTINGS, data, Watcher(), load_state(tmp_path)).train().state_dict()
     assert all(torch.equal(result[key], value) for key, value in uninterrupted[1].items())
 
 
@@ -197,7 +197,7 @@ def test_settings_survive_json_and_others_are_refused(data, uninterrupted):  # n
     with pytest.raises(KwsError, match="another version"):
         RivalSettings.from_dict({**SETTINGS.as_dict(), "more": 1})
     with pytest.raises(KwsError, match="other settings"):
-        RivalRun(uninterrupted[0], replace(SETTINGS, seed=1), data, Watcher(), resume=True)
+        RivalRun(uninterrupted[0], replace(SETTINGS, seed=1), data, Watcher(), load_state(uninterrupted[0]))
     with pytest.raises(KwsError, match="'vgg' is no rival"):
         build(RivalTopology("vgg"))
 
@@ -208,5 +208,5 @@ def test_a_run_of_teacher_stages_alone_leaves_a_teacher(data, tmp_path):  # noqa
     settings = replace(OWN, stages=(replace(OWN.stages[0], epochs=1),))
     network = Run(tmp_path, settings, data, Watcher()).train()
     assert network.stage == "float" and (tmp_path / "teacher.pt").is_file() and not (tmp_path / "student.pt").exists()
-    again = Run(tmp_path, settings, data, Watcher(), resume=True).train()
+    again = Run(tmp_path, settings, data, Watcher(), load_state(tmp_path)).train()
     assert all(torch.equal(value, again.state_dict()[key]) for key, value in network.state_dict().items())

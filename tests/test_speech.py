@@ -54,10 +54,12 @@ def test_a_recording_shorter_than_a_window_is_padded_with_silence():
 def test_bad_negatives_are_one_sentence(tmp_path):
     with pytest.raises(KwsError, match="hold no sound; give recordings of people who speak"):
         Speech([np.zeros(5000, np.int16)], WINDOW)
-    with pytest.raises(KwsError, match="no such folder; give one of recordings in which none"):
+    with pytest.raises(KwsError, match="no such folder; give a folder of recordings in which none"):
         read_negatives(tmp_path / "none", plain)
+    with pytest.raises(KwsError, match="holds no recording directly in it; give a folder of recordings in which none"):
+        read_negatives(tmp_path, plain)
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
-    with pytest.raises(KwsError, match="no readable recording directly in it; give a folder of them"):
+    with pytest.raises(KwsError, match=r"none of its recordings can be read; the first: .*broken.wav: not a readable"):
         read_negatives(tmp_path, plain)
     soundfile.write(tmp_path / "whole.wav", np.full(8000, 0.5), 16000)
     pcm, skipped = read_negatives(tmp_path, plain)

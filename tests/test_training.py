@@ -25,7 +25,7 @@ from kws_training.config import RECIPES, Settings, StageSettings, recipe
 from kws_training.dataset import SPEECH_CUT, TrainingData
 from kws_training.display import TrainingDisplay
 from kws_training.inputs import Inputs
-from kws_training.loop import Given, Run, Watcher, learning_rate
+from kws_training.loop import Given, Run, Watcher, learning_rate, load_state
 from kws_training.networks import Topology
 from kws_training.run import load_student, load_teacher, new_settings, resumed_inputs, resumed_settings, train
 from kws_training.speech import Speech
@@ -95,7 +95,8 @@ def test_an_interrupted_run_ends_with_the_same_weights(data, uninterrupted, tmp_
     total = data.steps(SETTINGS.batch, STAGES[0].unknown) * sum(stage.epochs for stage in STAGES)
     with pytest.raises(KeyboardInterrupt):
         Run(tmp_path, SETTINGS, data, StopAfter(round(fraction * total))).train()
-    resumed = Run(tmp_path, resumed_settings(tmp_path), data, Watcher(), resume=True)
+    state = load_state(tmp_path)
+    resumed = Run(tmp_path, resumed_settings(state), data, Watcher(), state)
     result = resumed.train().state_dict()
     for key, value in uninterrupted[1].items():
         assert torch.equal(result[key], value), key
@@ -146,7 +147,8 @@ def test_a_student_is_trained_further_from_its_own_weights_and_its_teacher_too(d
         part = tmp_path / f"part{number}"
         with pytest.raises(KeyboardInterrupt):
             Run(part, FURTHER, data, StopAfter(stop), given=Given(*states, tune_teacher=True)).train()
-        resumed = Run(part, resumed_settings(part), data, Watcher(), resume=True).train().state_dict()
+        state = load_state(part)
+        resumed = Run(part, resumed_settings(state), data, Watcher(), state).train().state_dict()
         assert all(torch.equal(resumed[key], value) for key, value in whole.items())
     fixed = Run(tmp_path / "fixed", FURTHER, data, Watcher(), given=Given(*states))
     fixed.train()
@@ -204,7 +206,8 @@ def test_schedules_learned_scales_and_ranges_outlive_an_interruption(data, tmp_p
     total = data.steps(settings.batch, 0.2) * sum(stage.epochs for stage in STAGES)
     with pytest.raises(KeyboardInterrupt):
         Run(tmp_path / "part", settings, data, StopAfter(round(0.8 * total))).train()
-    resumed = Run(tmp_path / "part", resumed_settings(tmp_path / "part"), data, Watcher(), resume=True)
+    state = load_state(tmp_path / "part")
+    resumed = Run(tmp_path / "part", resumed_settings(state), data, Watcher(), state)
     result = resumed.train().state_dict()
     assert all(torch.equal(result[key], value) for key, value in whole.items())
     assert any(".quantize_" in key for key in whole)
@@ -269,7 +272,7 @@ def test_a_folder_with_a_run_is_not_overwritten(uninterrupted, data):
         Run(uninterrupted[0].folder, SETTINGS, data, Watcher())
 
 
-def test_a_resumed_command_needs_the_folder_alone_and_forgets_nothing(corpus, tmp_path):
+def test_a_resumed_command_needs_the_folder_alone_and_forgets_nothing(corpus, tmp_path, monkeypatch):
     from kws.model import load
 
     talk, out = tmp_path / "talk", tmp_path / "run"
@@ -281,9 +284,12 @@ def test_a_resumed_command_needs_the_folder_alone_and_forgets_nothing(corpus, tm
     inputs = Inputs(corpus, negatives=talk, name="tones", threshold=0.8)
     with pytest.raises(KeyboardInterrupt):
         train(inputs, out, settings, StopAfter(steps + 1), plain)
-    assert resumed_inputs(out) == inputs
+    assert resumed_inputs(load_state(out)) == inputs
+    loaded, load_checkpoint = [], checkpoint.load
+    monkeypatch.setattr(checkpoint, "load", lambda path: loaded.append(path.name) or load_checkpoint(path))
     run = CliRunner().invoke(application(), ["train", "--out", str(out), "--resume"])
     assert run.exit_code == 0, run.output
+    assert loaded == ["checkpoint.pt"]
     assert "Skipped" in run.output and "broken.wav" in run.output.replace("\n", "")
     model = load(out)
     assert model.name == "tones" and (model.word_threshold == np.float32(0.8)).all()
@@ -328,10 +334,10 @@ def test_a_used_folder_and_useless_negatives_are_refused_before_anything_is_read
 def test_resuming_with_other_settings_or_data_is_refused(uninterrupted, data, corpus):
     folder = uninterrupted[0].folder
     with pytest.raises(KwsError, match="other settings"):
-        Run(folder, Settings(**{**vars(SETTINGS), "seed": 1}), data, Watcher(), resume=True)
+        Run(folder, Settings(**{**vars(SETTINGS), "seed": 1}), data, Watcher(), load_state(folder))
     other = TrainingData(scan(corpus), Task("t", ("low", "other")), PRESETS["bifsmn"], 0, 0.5, plain)
     with pytest.raises(KwsError, match="other recordings"):
-        Run(folder, SETTINGS, other, Watcher(), resume=True)
+        Run(folder, SETTINGS, other, Watcher(), load_state(folder))
 
 
 def test_bad_checkpoints_are_refused_in_one_sentence(tmp_path):
@@ -492,7 +498,7 @@ def test_a_teacher_learns_the_other_words_names_too(data, tmp_path):
     before = run.identify.weight.detach().clone()
     run.train()
     assert not torch.equal(before, run.identify.weight)
-    resumed = Run(tmp_path / "run", replace(SETTINGS, stages=stages), data, Watcher(), resume=True)
+    resumed = Run(tmp_path / "run", replace(SETTINGS, stages=stages), data, Watcher(), load_state(tmp_path / "run"))
     assert torch.equal(resumed.identify.weight, run.identify.weight)
 
 

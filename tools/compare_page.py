@@ -132,8 +132,9 @@ first if the grid does not name it.
 
 **Resuming.** A cell's folder is named by a hash of everything that its result depends on but the recordings. What has
 a `result.json` is skipped; a run that was interrupted goes on at its last complete epoch; a cell that fails is named
-at the end and keeps no other back. Where all is done, the command needs no recordings and only writes the table and
-the plots again.
+at the end and keeps no other back. What `--no-robustness` or no `--peers` left out is measured by a later run that asks
+for it, and only that; asking for less throws nothing away. Where all is done, the command needs no recordings and only
+writes the table and the plots again.
 
 **The rivals** (`training/rivals/`) are BC-ResNet (Kim et al., Interspeech 2021) and MLPerf Tiny's DS-CNN. Built for
 their papers' inputs they have the papers' parameters and work (`tests/test_rivals.py`). Here they read the same 32 x

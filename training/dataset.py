@@ -28,7 +28,7 @@ from kws.data.tasks import (
     Corpus,
     Task,
     evaluation_set,
-    recordings,
+    negative_recordings,
     require_words,
 )
 from kws.errors import KwsError
@@ -97,9 +97,7 @@ def read_negatives(folder: Path, progress: Progress) -> tuple[list[NDArray[np.in
     Raises:
         KwsError: no such folder, or no readable recording directly in it.
     """
-    if not folder.is_dir():
-        raise KwsError(f"{folder}: no such folder; give one of recordings in which none of the words is said.")
-    paths = recordings(folder)
+    paths = negative_recordings(folder)
     pcm, skipped = [], []
     for path in progress(paths, len(paths), "Reading negatives"):
         try:
@@ -107,7 +105,7 @@ def read_negatives(folder: Path, progress: Progress) -> tuple[list[NDArray[np.in
         except KwsError as error:
             skipped.append(str(error))
     if not pcm:
-        raise KwsError(f"{folder}: no readable recording directly in it; give a folder of them, without the words.")
+        raise KwsError(f"{folder}: none of its recordings can be read; the first: {skipped[0]}")
     return pcm, skipped
 
 

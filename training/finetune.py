@@ -41,7 +41,7 @@ class FineTuning(Run):
     """One run in a folder; see ``kws_training.loop.Run``.
 
     Args:
-        start: state of a network from ``unfold`` and ``measure``; ignored where ``resume`` finds a checkpoint.
+        start: state of a network from ``unfold`` and ``measure``; ignored where ``state`` is of a complete epoch.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class FineTuning(Run):
         data: Any,
         watcher: Watcher,
         start: dict[str, Tensor],
-        resume: bool = False,
+        state: dict[str, Any] | None = None,
         inputs: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(folder, settings, data, watcher, resume, NOTHING, inputs)
+        super().__init__(folder, settings, data, watcher, state, NOTHING, inputs)
         if not self.history:
             self.network.load_state_dict(start)
         self.network.set_stage("binary")

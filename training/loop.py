@@ -103,21 +103,29 @@ def refuse_run(folder: Path) -> None:
         raise KwsError(f"{folder}: holds a run already; add --resume to go on with it, or choose another --out.")
 
 
+def load_state(folder: Path) -> dict[str, Any]:
+    """The state of the run in ``folder`` after its last complete epoch, to go on from.
+
+    Raises:
+        KwsError: the folder holds no usable checkpoint.
+    """
+    return checkpoint.load(folder / CHECKPOINT)
+
+
 class Run:
     """One training run in a folder.
 
     Args:
-        folder: created; holds nothing of another run unless ``resume``.
+        folder: created; holds nothing of another run unless ``state`` is that run's.
         settings: every setting.
         data: clips.
         watcher: told of progress.
-        resume: go on from ``folder/checkpoint.pt``.
+        state: from ``load_state``, to go on with the run that the folder holds; None begins one.
         given: what it has of earlier runs.
         inputs: what it is made from, JSON-able, for the record and for resuming.
 
     Raises:
-        KwsError: the folder holds a run and ``resume`` is false; with ``resume``, no checkpoint, or one of other
-            settings or other data.
+        KwsError: the folder holds a run and no state of it is given, or one of other settings or other data.
     """
 
     def __init__(
@@ -126,7 +134,7 @@ class Run:
         settings: Settings,
         data: TrainingData,
         watcher: Watcher,
-        resume: bool = False,
+        state: dict[str, Any] | None = None,
         given: Given = NOTHING,
         inputs: dict[str, Any] | None = None,
     ) -> None:
@@ -142,10 +150,10 @@ class Run:
         self.stage_index, self.next_epoch = 0, 0
         self.optimizer_state: dict[str, Any] | None = None
         self.history: list[dict[str, Any]] = []
-        if resume:
-            self._restore(checkpoint.load(self.file))
-        else:
+        if state is None:
             refuse_run(folder)
+        else:
+            self._restore(state)
         folder.mkdir(parents=True, exist_ok=True)
 
     def _build(self) -> Any:

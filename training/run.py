@@ -22,7 +22,7 @@ from kws_training.dataset import Progress, TrainingData, read_negatives
 from kws_training.distillation import HIDDEN_LOSSES
 from kws_training.finetune import FineTuning, start_of
 from kws_training.inputs import Inputs
-from kws_training.loop import CHECKPOINT, NOTHING, Given, Run, Watcher, refuse_run
+from kws_training.loop import NOTHING, Given, Run, Watcher, refuse_run
 from kws_training.networks import NETWORKS, BiFSMN, Topology, deltas_of, network_name
 from kws_training.quantizers import DEFAULT, find
 
@@ -81,18 +81,14 @@ def new_settings(
     )
 
 
-def resumed_settings(folder: Path) -> Settings:
-    """The settings of the run in ``folder``. Raises KwsError where it holds no usable checkpoint."""
-    return Settings.from_dict(json.loads(checkpoint.load(folder / CHECKPOINT)["settings"]))
+def resumed_settings(state: dict[str, Any]) -> Settings:
+    """The settings of a run. Raises KwsError for those of another version of kws."""
+    return Settings.from_dict(json.loads(state["settings"]))
 
 
-def resumed_inputs(folder: Path) -> Inputs:
-    """What the run in ``folder`` is made from.
-
-    Raises:
-        KwsError: it holds no usable checkpoint, or one of a run that was not begun by ``train``.
-    """
-    return Inputs.from_dict(json.loads(checkpoint.load(folder / CHECKPOINT).get("inputs", "{}")))
+def resumed_inputs(state: dict[str, Any]) -> Inputs:
+    """What a run is made from. Raises KwsError for a run that was not begun by ``train``."""
+    return Inputs.from_dict(json.loads(state.get("inputs", "{}")))
 
 
 def load_teacher(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
@@ -150,7 +146,12 @@ def to_model(
 
 
 def train(
-    inputs: Inputs, out: Path, settings: Settings, watcher: Watcher, progress: Progress, resume: bool = False
+    inputs: Inputs,
+    out: Path,
+    settings: Settings,
+    watcher: Watcher,
+    progress: Progress,
+    state: dict[str, Any] | None = None,
 ) -> FoldedModel | None:
     """Trains teacher and student and writes ``out/model.kws``, if the engine can run what the binarizer makes.
 
@@ -160,21 +161,21 @@ def train(
         settings: from ``new_settings`` or ``resumed_settings``.
         watcher: told of progress.
         progress: wraps an iterable, its length and a title with a progress bar.
-        resume: go on from the run's last complete epoch.
+        state: from ``kws_training.loop.load_state``, to go on with the run that ``out`` holds.
 
     Returns:
         The model, or None where there is none to write.
 
     Raises:
-        KwsError: data, settings or checkpoint that cannot be used, or a folder that holds a run unless ``resume``.
+        KwsError: data, settings or state that cannot be used, or a folder that holds a run of which none is given.
     """
-    if not resume:
+    if state is None:
         refuse_run(out)
     if inputs.negatives and not settings.fillers:
         raise KwsError("--negatives trains _unknown_, and this task has no such class; leave it out.")
     task = Task(inputs.name or out.name, settings.words, settings.fillers)
     base = load(inputs.base) if inputs.base else None
-    given = NOTHING if resume else _given(inputs, settings)
+    given = _given(inputs, settings) if state is None else NOTHING
     corpus = scan(inputs.data)
     if inputs.extra:
         corpus = with_extra(corpus, scan(inputs.extra))
@@ -184,7 +185,7 @@ def train(
     data.skipped += skipped
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
-    return train_on(data, out, settings, watcher, resume, given, task.name, inputs.threshold, inputs.as_dict(), base)
+    return train_on(data, out, settings, watcher, state, given, task.name, inputs.threshold, inputs.as_dict(), base)
 
 
 def _given(inputs: Inputs, settings: Settings) -> Given:
@@ -202,7 +203,7 @@ def train_on(
     out: Path,
     settings: Settings,
     watcher: Watcher,
-    resume: bool = False,
+    state: dict[str, Any] | None = None,
     given: Given = NOTHING,
     name: str = "",
     threshold: float = 0.5,
@@ -220,9 +221,10 @@ def train_on(
     if obstacle:
         watcher.warn(f"'{settings.topology.binarizer}' trains but exports no model: {obstacle}, the engine's have one.")
     if base is None:
-        run = Run(out, settings, data, watcher, resume, given, inputs)
+        run = Run(out, settings, data, watcher, state, given, inputs)
     else:
-        run = FineTuning(out, settings, data, watcher, start_of(base, settings, data), resume, inputs)
+        start = start_of(base, settings, data) if state is None else {}
+        run = FineTuning(out, settings, data, watcher, start, state, inputs)
     network = run.train()
     draw_curves(run.history, out / "curves.png")
     if obstacle:

@@ -32,7 +32,7 @@ def compare(
     """
     from kws_training.compare.display import CompareDisplay
     from kws_training.compare.grid import read_grid
-    from kws_training.compare.run import Options
+    from kws_training.compare.measure import Options
     from kws_training.compare.run import compare as run
 
     wanted = read_grid(grid)

@@ -130,14 +130,17 @@ def train(
     from kws_training.display import TrainingDisplay
     from kws_training.finetune import settings_from
     from kws_training.inputs import Inputs
+    from kws_training.loop import load_state
     from kws_training.run import new_settings, resumed_inputs, resumed_settings
     from kws_training.run import train as run
 
+    state = None
     if resume:
         refuse_beside_resume(context)
-        settings = resumed_settings(out)
+        state = load_state(out)
+        settings = resumed_settings(state)
         moved = {"data": data, "extra": extra, "negatives": negatives}
-        inputs = replace(resumed_inputs(out), **{key: path for key, path in moved.items() if path})
+        inputs = replace(resumed_inputs(state), **{key: path for key, path in moved.items() if path})
     else:
         if data is None:
             raise KwsError("--data is missing: give a folder of recordings, or --resume a run.")
@@ -164,4 +167,4 @@ def train(
                 unknown=unknown,
             )
     with TrainingDisplay(settings, out) as display:
-        run(inputs, out, settings, display, display.reading, resume)
+        run(inputs, out, settings, display, display.reading, state)

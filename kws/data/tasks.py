@@ -141,6 +141,19 @@ def recordings(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
+def negative_recordings(folder: Path) -> list[Path]:
+    """The audio files directly in a folder of recordings in which none of the words is said, sorted by name.
+
+    Raises:
+        KwsError: no such folder, or no audio file directly in it.
+    """
+    found = recordings(folder) if folder.is_dir() else []
+    if not found:
+        problem = "holds no recording directly in it" if folder.is_dir() else "no such folder"
+        raise KwsError(f"{folder}: {problem}; give a folder of recordings in which none of the words is said.")
+    return found
+
+
 def scan(folder: str | Path) -> Corpus:
     """Lists the recordings under ``folder`` without opening them.
 

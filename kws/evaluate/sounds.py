@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kws.data.audio import SAMPLE_RATE, read_audio, to_int16
 from kws.data.labels import Label, read_labels, write_labels
 from kws.data.stream import Mix
-from kws.data.tasks import recordings
+from kws.data.tasks import negative_recordings
 from kws.errors import KwsError
 from kws.evaluate.track import Track, record
 from kws.model import FoldedModel
@@ -94,12 +94,7 @@ def hear_folder(model: FoldedModel, folder: Path, deltas: list[int] | None, prog
     Raises:
         KwsError: no such folder, no recording in it, or one that cannot be read.
     """
-    if not folder.is_dir():
-        raise KwsError(f"{folder}: no such folder; give one of recordings without any of the words.")
-    paths = recordings(folder)
-    if not paths:
-        raise KwsError(f"{folder}: holds no recording; give a folder of recordings without any of the words.")
-    return hear_files(model, str(folder), paths, deltas, progress)
+    return hear_files(model, str(folder), negative_recordings(folder), deltas, progress)
 
 
 def hear_files(

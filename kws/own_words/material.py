@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kws.data.splits import hash_split, speaker_of
-from kws.data.tasks import BACKGROUND, SILENCE, Clip, Corpus, recordings, scan
+from kws.data.tasks import BACKGROUND, SILENCE, Clip, Corpus, negative_recordings, recordings, scan
 from kws.errors import KwsError
 from kws.own_words.project import FALSE, FILE, Project
 from kws.own_words.spoken import NEAR, SPEECH
@@ -112,7 +112,7 @@ def _people(project: Project) -> list[Path]:
 
 
 def require_folders(project: Project) -> None:
-    """Raises KwsError where a folder outside the project is missing, or is one of takes and holds no word of it."""
+    """Raises KwsError where a folder outside the project is missing, or holds nothing of what it is given for."""
     given = [("--data", project.data), ("--negatives", project.negatives)]
     for option, folder in [*given, *(("--recordings", folder) for folder in project.recordings)]:
         if folder is not None and not folder.is_dir():
@@ -123,6 +123,8 @@ def require_folders(project: Project) -> None:
                 f"{folder}: no such folder; give the one to read instead with {option}{every}, or take it out of "
                 f"{project.folder / FILE}."
             )
+    if project.negatives is not None:
+        negative_recordings(project.negatives)
     for folder in project.recordings:
         if not any(project.class_of(path.name) and recordings(path) for path in _folders(folder)):
             names = ", ".join(project.classes)
@@ -193,9 +195,7 @@ def _clips(folder: Path, name: str) -> list[Clip]:
 
 def _halves(folder: Path) -> list[Clip]:
     """Every second recording of ``folder`` is for validation."""
-    files = recordings(folder)
-    if not files:
-        raise KwsError(f"{folder}: holds no recording; give a folder of recordings without any of the words.")
+    files = negative_recordings(folder)
     return [Clip(file, OTHERS, ("training", "validation")[index % 2]) for index, file in enumerate(files)]
 
 

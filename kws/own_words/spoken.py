@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,9 @@ _WORDS_A_SENTENCE = (3, 8)
 _BATCH = 50
 """Utterances a process: the synthesiser starts in a tenth of a second, and progress shows after each."""
 
+Said = tuple[str, NDArray[np.int16]]
+"""A file's name and its clip, int16 [n] at 16 kHz."""
+
 
 def speak_project(project: Project, progress: Progress | None = None) -> list[Path]:
     """Speaks what ``project.spoken`` does not hold yet; each folder appears when complete.
@@ -74,14 +77,10 @@ def speak_project(project: Project, progress: Progress | None = None) -> list[Pa
     for name, count in missing.items():
         texts = list(_texts(project, name, count))
         rng = np.random.default_rng([project.seed, *name.encode()])
-        clips = []
-        for clip in _say(texts, project.language, rng):
-            clips.append(clip)
-            if progress:
-                progress(name, done + len(clips), total)
-        write_folder(project.spoken / name, clips)
+        clips = _told(_say(texts, project.language, rng), name, done, total, progress)
+        write_folder(project.spoken / name, list(clips))
         written.append(project.spoken / name)
-        done += len(clips)
+        done += count
     background = project.spoken / BACKGROUND
     if not _holds(background):
         write_folder(background, [(f"{kind}.wav", noise(kind, NOISE_SECONDS, project.seed)) for kind in KINDS])
@@ -119,13 +118,17 @@ def speak_sentences(
         raise KwsError(f"{out}: is not empty; choose another --out, or --replace the recordings in it.")
     if others := held - set(recordings(out) if held else []):
         raise KwsError(f"{out}: holds {min(others).name}, which is no recording; choose another --out.")
-    clips = []
     rng = np.random.default_rng([seed, *SPEECH.encode()])
-    for clip in _say(list(_sentences(without, count, seed, language)), language, rng):
-        clips.append(clip)
+    clips = _say(list(_sentences(without, count, seed, language)), language, rng)
+    write_folder(out, list(_told(clips, "sentences", 0, count, progress)))
+
+
+def _told(clips: Iterable[Said], name: str, done: int, total: int, progress: Progress | None) -> Iterator[Said]:
+    """``clips``, each of them told to ``progress``: ``done`` before the first, and ``total`` in all."""
+    for count, clip in enumerate(clips, done + 1):
         if progress:
-            progress("sentences", len(clips), count)
-    write_folder(out, clips)
+            progress(name, count, total)
+        yield clip
 
 
 def _forget_other_words(project: Project) -> None:
@@ -180,8 +183,8 @@ def _sentences(without: Sequence[str], count: int, seed: int, language: str) -> 
                 break
 
 
-def _say(texts: Sequence[str], language: str, rng: np.random.Generator) -> Iterator[tuple[str, NDArray[np.int16]]]:
-    """File names and clips, int16 [n] at 16 kHz, of ``texts``, each by the next voice."""
+def _say(texts: Sequence[str], language: str, rng: np.random.Generator) -> Iterator[Said]:
+    """The clips of ``texts``, each by the next voice."""
     installed = set(espeak.variants())
     voices = voices_in_turn([name for name in VOICES if name in installed])
     if not voices:

@@ -10,7 +10,7 @@ from kws_training import checkpoint
 from kws_training.compare.grid import FLOAT_BITS, Cell, Grid
 from kws_training.config import Settings
 from kws_training.dataset import TrainingData
-from kws_training.loop import Given, Run, Watcher
+from kws_training.loop import CHECKPOINT, Given, Run, Watcher, load_state
 from kws_training.networks import NETWORKS, BiFSMN, Topology
 from kws_training.quantizers import DEFAULT, find
 from kws_training.rivals import RivalTopology
@@ -63,15 +63,15 @@ def train_cell(cell: Cell, grid: Grid, data: TrainingData, folder: Path, twin: P
     Args:
         twin: folder of the float twin, trained; not read by a float cell.
     """
-    resume = (folder / "checkpoint.pt").is_file()
+    state = load_state(folder) if (folder / CHECKPOINT).is_file() else None
     own = settings(cell, grid)
     if isinstance(own, RivalSettings):
         start = None if cell.bits == FLOAT_BITS else checkpoint.load(twin / "float.pt")["network"]
-        RivalRun(folder, own, data, watcher, resume, start).train()
+        RivalRun(folder, own, data, watcher, state, start).train()
     elif cell.bits == FLOAT_BITS:
-        Run(folder, own, data, watcher, resume).train()
+        Run(folder, own, data, watcher, state).train()
     else:
-        train_on(data, folder, own, watcher, resume, Given(load_teacher(twin, own)), cell.title)
+        train_on(data, folder, own, watcher, state, Given(load_teacher(twin, own)), cell.title)
 
 
 def load_network(cell: Cell, grid: Grid, folder: Path) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +48,43 @@ def torch_classifier(network: Any, preset: Preset) -> Classifier:
     return compute
 
 
+@dataclass(frozen=True)
+class Options:
+    """How to measure.
+
+    Attributes:
+        robustness: classify degraded clips too.
+        seconds: for a cell's timing, about.
+        peers: folder for what counting others' instructions downloads; None leaves that out.
+    """
+
+    robustness: bool = True
+    seconds: float = 2.0
+    peers: Path | None = None
+
+    @property
+    def asked(self) -> dict[str, bool]:
+        """What is measured of all that may be left out; kept with a result."""
+        return {"robustness": self.robustness, "peers": self.peers is not None}
+
+    def lacking(self, result: dict[str, Any]) -> set[str]:
+        """What is asked for and was left out of ``result``."""
+        return {what for what, is_wanted in self.asked.items() if is_wanted and not result["asked"][what]}
+
+    def satisfied_by(self, result: dict[str, Any] | None) -> bool:
+        """Whether a result holds all that is asked for."""
+        return result is not None and not self.lacking(result)
+
+
 def measure_cell(
     cell: Cell,
     grid: Grid,
     corpus: Corpus,
     folder: Path,
     twin: Path,
-    robustness: bool = True,
-    seconds: float = 2.0,
-    peers: Path | None = None,
+    options: Options,
     progress: Callable[[int, int], None] | None = None,
+    known: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measures a trained cell.
 
@@ -64,18 +92,64 @@ def measure_cell(
         corpus: the recordings; their validation split is classified.
         folder: of the cell.
         twin: of its float twin, for the cost of training.
-        robustness: whether degraded clips are classified too.
-        seconds: to spend on timing, about.
-        peers: where ``tools/peers`` keeps what it downloads; None leaves out what needs it.
+        options: what to measure.
         progress: called with (clips done, clips in all).
+        known: an earlier result of the same trained cell: what it holds is kept, and only what it lacks is measured.
 
     Returns:
         ``depths``: by delta, accuracy, recall by class, work, time and instructions of one window, features given, and
-        balanced accuracy by condition; ``bytes``; ``training``; ``runs_in``; ``missing``: why a figure is not there.
+        balanced accuracy by condition; ``bytes``; ``training``; ``runs_in``; ``missing``: why a figure is not there;
+        ``asked``: what was measured of all that may be left out.
     """
-    preset = PRESETS[grid.preset]
     network = None if has_model(cell) else load_network(cell, grid, folder)
     model = load(folder) if network is None else None
+    lacking = set() if known is None else options.lacking(known)
+    if known is None:
+        result = {
+            "title": cell.title,
+            "hash": grid.digest(cell),
+            "cell": asdict(cell),
+            "depths": {str(delta): _work(cell, grid, network, model, delta) for delta in cell.deltas},
+            "bytes": _bytes(cell, network, model),
+            "training": _training(grid, folder, twin),
+            "missing": {},
+            "asked": options.asked,
+        }
+    else:
+        result = copy.deepcopy(known)
+        result["asked"].update(dict.fromkeys(lacking, True))
+    if known is None or "robustness" in lacking:
+        # The clean clips too, also where they are known: a loss is the difference of two figures of one run.
+        _hear(result, cell, grid, corpus, network, model, options.robustness, progress)
+    if model is not None:
+        if known is None:
+            _put(result, "host", host.engine(model, options.seconds))
+            _put(result, "instructions", instructions.engine(folder / RUN_MODEL))
+    elif known is None or "peers" in lacking:
+        graphs = host.graphs(cell, grid, network)
+        if known is None:
+            _put(result, "host", host.peer(graphs, cell.bits == INT8_BITS, options.seconds))
+        if cell.bits == INT8_BITS and not cell.is_own:
+            _put(result, "instructions", INT8_UNCOUNTED)
+        else:
+            preset = PRESETS[grid.preset]
+            script = None if cell.is_own else host.to_torchscript(network, preset)
+            _put(result, "instructions", instructions.peer(graphs, script, preset, options.peers))
+    return result
+
+
+def _hear(
+    result: dict[str, Any],
+    cell: Cell,
+    grid: Grid,
+    corpus: Corpus,
+    network: Any,
+    model: Any,
+    robustness: bool,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Puts into ``result`` what comes of classifying clips: accuracy and, of degraded ones, robustness."""
+    preset = PRESETS[grid.preset]
     if model is not None:
         from kws.engine import Engine
 
@@ -85,48 +159,38 @@ def measure_cell(
         runs_in = "torch, float32" if cell.bits == FLOAT_BITS else f"torch, {cell.bits} bits emulated in float32"
     families = FAMILIES if robustness else {CLEAN: FAMILIES[CLEAN]}
     degraded = degrade(compute, corpus, grid.task, preset, cell.deltas, families=families, progress=progress)
-
-    missing: dict[str, str] = {}
-    if model is not None:
-        time, counted = host.engine(model, seconds), instructions.engine(folder / RUN_MODEL)
-    else:
-        graphs = host.graphs(cell, grid, network)
-        time = host.peer(graphs, cell.bits == INT8_BITS, seconds)
-        if cell.bits == INT8_BITS and not cell.is_own:
-            counted = INT8_UNCOUNTED
-        else:
-            script = None if cell.is_own else host.to_torchscript(network, preset)
-            counted = instructions.peer(graphs, script, preset, peers)
-    for what, found in (("host", time), ("instructions", counted)):
-        if isinstance(found, str):
-            missing[what] = found
-    depths = {}
+    result.update(
+        runs_in=runs_in,
+        split=degraded.split,
+        validation_clips=int(degraded.matrices[CLEAN][cell.deltas[0]].sum()),
+        skipped=degraded.skipped,
+        notes=degraded.notes,
+    )
     for delta in cell.deltas:
-        depths[str(delta)] = {
+        result["depths"][str(delta)] |= {
             **_accuracy(degraded, delta),
-            **_work(cell, grid, network, model, delta),
-            "host_us": None if isinstance(time, str) else time["us"][str(delta)],
-            "instructions": None if isinstance(counted, str) else counted["window"][str(delta)],
             "robustness": {
                 name: scores(matrices[delta], degraded.class_names) for name, matrices in degraded.matrices.items()
             },
         }
-    return {
-        "title": cell.title,
-        "hash": grid.digest(cell),
-        "cell": asdict(cell),
-        "runs_in": runs_in,
-        "split": degraded.split,
-        "validation_clips": int(degraded.matrices[CLEAN][cell.deltas[0]].sum()),
-        "skipped": degraded.skipped,
-        "notes": degraded.notes,
-        "depths": depths,
-        "bytes": _bytes(cell, network, model),
-        "host": None if isinstance(time, str) else {k: v for k, v in time.items() if k != "us"},
-        "counted": None if isinstance(counted, str) else {k: v for k, v in counted.items() if k != "window"},
-        "training": _training(grid, folder, twin),
-        "missing": missing,
-    }
+
+
+COSTS = {"host": ("host", "us", "host_us"), "instructions": ("counted", "window", "instructions")}
+"""Of a cost: where a result has what measured it, the name of its figures by depth there, and their name in a depth."""
+
+
+def _put(result: dict[str, Any], what: str, found: dict[str, Any] | str) -> None:
+    """Puts a cost of ``COSTS`` into ``result``, or why it is missing."""
+    place, figures, name = COSTS[what]
+    result["missing"].pop(what, None)
+    if isinstance(found, str):
+        result["missing"][what], by_depth = found, dict.fromkeys(result["depths"])
+        result[place] = None
+    else:
+        by_depth = found[figures]
+        result[place] = {key: value for key, value in found.items() if key != figures}
+    for delta, depth in result["depths"].items():
+        depth[name] = by_depth[delta]
 
 
 def _accuracy(degraded: Robustness, delta: int) -> dict[str, Any]:
@@ -198,9 +262,13 @@ def _training(grid: Grid, folder: Path, twin: Path) -> dict[str, Any]:
     for place in dict.fromkeys((twin, folder)):
         record = json.loads((place / "record.json").read_text(encoding="utf-8"))
         words = sum(record["data"]["training_clips"][word] for word in grid.task.words)
-        unknown = {stage["name"]: stage["unknown"] for stage in record["settings"]["stages"]}
+        stages = iter(record["settings"]["stages"])
         for row in record["epochs"]:
-            share = unknown[row["stage"]] + FILLER_SHARE if grid.task.fillers else 0.0
+            # Several stages may share a name; a row tells its own by standing where it does. Some have no row: the
+            # float twin's in the record of a network that started from it.
+            if row["epoch"] == 1:
+                stage = next(stage for stage in stages if stage["name"] == row["stage"])
+            share = stage["unknown"] + FILLER_SHARE if grid.task.fillers else 0.0
             clips += max(1, int(words * (1.0 + share)) // grid.batch) * grid.batch
             rows, seconds = rows + 1, seconds + row["seconds"]
     return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +15,11 @@ from kws.model import RUN_MODEL
 from kws_training.compare import plots, table
 from kws_training.compare.cell import has_model, settings, train_cell, weights_file
 from kws_training.compare.grid import Cell, Grid
-from kws_training.compare.measure import measure_cell
+from kws_training.compare.measure import Options, measure_cell
 from kws_training.dataset import Progress, TrainingData
 from kws_training.loop import Watcher
 
 RESULT, RESULTS, TABLE = "result.json", "results.json", "table.md"
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to measure.
-
-    Attributes:
-        robustness: classify degraded clips too.
-        seconds: for a cell's timing, about.
-        peers: folder for what counting others' instructions downloads; None leaves that out.
-    """
-
-    robustness: bool = True
-    seconds: float = 2.0
-    peers: Path | None = None
-
-    @property
-    def asked(self) -> dict[str, bool]:
-        """What is measured of all that may be left out; kept with a result."""
-        return {"robustness": self.robustness, "peers": self.peers is not None}
-
-    def satisfied_by(self, result: dict[str, Any] | None) -> bool:
-        """Whether a result holds all that is asked for."""
-        return result is not None and all(result["asked"][what] for what, is_wanted in self.asked.items() if is_wanted)
 
 
 class Reporter(Watcher):
@@ -98,7 +73,8 @@ def compare(
     plan = grid.plan()
     for number, cell in enumerate(plan, 1):
         folder, twin = out / grid.folder(cell), out / grid.folder(cell.float_twin)
-        is_done = options.satisfied_by(read_result(folder, grid.digest(cell)))
+        known = read_result(folder, grid.digest(cell))
+        is_done = options.satisfied_by(known)
         reporter.cell(cell, number, len(plan), is_done)
         if is_done:
             continue
@@ -111,6 +87,7 @@ def compare(
         try:
             corpus = corpus or scan(data)
             if not is_trained(folder, cell, grid):
+                known = None
                 if clips is None:
                     own = settings(cell, grid)
                     clips = TrainingData(corpus, grid.task, PRESETS[grid.preset], cell.seed, own.temper, progress)
@@ -120,22 +97,12 @@ def compare(
                 drawn = copy.copy(clips)
                 drawn.seed = cell.seed
                 train_cell(cell, grid, drawn, folder, twin, reporter)
-            result = measure_cell(
-                cell,
-                grid,
-                corpus,
-                folder,
-                twin,
-                options.robustness,
-                options.seconds,
-                options.peers,
-                reporter.measuring,
-            )
+            result = measure_cell(cell, grid, corpus, folder, twin, options, reporter.measuring, known)
         except KwsError as error:
             failed[cell.title] = str(error)
             reporter.warn(f"{cell.title}: {error}")
             continue
-        write_atomically(folder / RESULT, _json({**result, "asked": options.asked}))
+        write_atomically(folder / RESULT, _json(result))
         collect(grid, out)
     results = collect(grid, out)
     if failed:

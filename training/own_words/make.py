@@ -36,7 +36,7 @@ from kws.own_words.spoken import speak_project
 from kws_training import checkpoint
 from kws_training.config import Settings
 from kws_training.finetune import FineTuning, settings_of
-from kws_training.loop import Watcher
+from kws_training.loop import CHECKPOINT, Watcher, load_state
 from kws_training.own_words.data import SceneData
 from kws_training.own_words.pieces import Pieces, Progress, read_pieces
 from kws_training.run import to_model
@@ -162,14 +162,14 @@ def _train(
         watcher.warn(f"Skipped {sentence}")
     network = unfold(base, preset.name, len(task.class_names))
     settings = settings_of(project.classes, network.topology, project.epochs, project.seed)
-    resume = _may_resume(project, settings, data, base, watcher)
-    if not resume:
+    state = _resumable(project, settings, data, base, watcher)
+    if state is None:
         shutil.rmtree(project.run, ignore_errors=True)
         project.run.mkdir(parents=True)
         write_atomically(project.run / BASE, _identity(base).encode())
         measure(network, data.windows(MEASURED_WINDOWS, 0))
     watcher.settings_known(settings)
-    trained = FineTuning(project.run, settings, data, watcher, network.state_dict(), resume).train()
+    trained = FineTuning(project.run, settings, data, watcher, network.state_dict(), state).train()
     provenance = {
         "recipe": {"stages": [f"fine-tuning of {base.name} {project.epochs} epochs"], "seed": project.seed},
         "base_sha256": base.checkpoint_sha256,
@@ -184,22 +184,22 @@ def _identity(base: FoldedModel) -> str:
     return base.checkpoint_sha256 or hashlib.sha256(to_bytes(base)).hexdigest()
 
 
-def _may_resume(project: Project, settings: Settings, data: SceneData, base: FoldedModel, watcher: MakeWatcher) -> bool:
-    """Whether the run in the project is of these settings, recordings and base; says so where it is of others."""
-    path = project.run / "checkpoint.pt"
-    if not path.is_file():
-        return False
+def _resumable(
+    project: Project, settings: Settings, data: SceneData, base: FoldedModel, watcher: MakeWatcher
+) -> dict[str, Any] | None:
+    """The state of the project's run if it is of these settings, recordings and base; says so where it is of others."""
+    if not (project.run / CHECKPOINT).is_file():
+        return None
     try:
-        state = checkpoint.load(path)
+        state = load_state(project.run)
         same = Settings.from_dict(json.loads(state["settings"])) == settings and state["data_hash"] == data.hash
         same = same and (project.run / BASE).read_text(encoding="utf-8") == _identity(base)
     except (KwsError, KeyError, ValueError, OSError):
         same = False
-    if not same:
-        watcher.warn(
-            "The recordings, the settings or the base model have changed since the last training: training anew."
-        )
-    return same
+    if same:
+        return state
+    watcher.warn("The recordings, the settings or the base model have changed since the last training: training anew.")
+    return None
 
 
 def _calibrated(project: Project, raw: FoldedModel, material: Material, watcher: MakeWatcher) -> Calibration:

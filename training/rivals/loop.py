@@ -41,10 +41,10 @@ class RivalRun(Run):
         settings: RivalSettings,
         data: TrainingData,
         watcher: Watcher,
-        resume: bool = False,
+        state: dict[str, Any] | None = None,
         start: dict[str, Tensor] | None = None,
     ) -> None:
-        super().__init__(folder, settings, data, watcher, resume)
+        super().__init__(folder, settings, data, watcher, state)
         if start is not None and not self.history:
             self.network.load_state_dict(start)
             self.stage_index = sum(stage.name == "float" for stage in settings.stages)
