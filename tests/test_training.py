@@ -527,3 +527,9 @@ def test_recipes_scale_and_bad_ones_are_refused():
     ):
         with pytest.raises(KwsError):
             call()
+
+
+def test_silence_is_not_lost_among_many_clips_of_other_words(data):
+    labels = torch.cat([labels for _, labels, _ in data.epoch(0, 0, 16, 4.0, MODERATE)])
+    words, unknown, silence = (int(torch.isin(labels, torch.tensor(c)).sum()) for c in ([0, 1], [2], [3]))
+    assert 3 * words < unknown < 5 * words and unknown / 13 < silence < unknown / 7

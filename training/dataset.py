@@ -134,6 +134,15 @@ def _cuts(sound: Tensor, length: int, count: int, generator: torch.Generator) ->
     return torch.stack([sound[start : start + length] for start in starts]).float()
 
 
+def filler_shares(unknown: float) -> tuple[float, float]:
+    """Draws of ``_unknown_`` and of ``_silence_`` as shares of the word clips.
+
+    Silence is a tenth, as in the official protocol; or a tenth of ``_unknown_`` where that is more, for so few clips
+    of it would not be learned among many of other words.
+    """
+    return unknown, max(FILLER_SHARE, 0.1 * unknown)
+
+
 class TrainingData:
     """The training and validation clips of a task.
 
@@ -217,11 +226,11 @@ class TrainingData:
         return {name: len(self.members[label]) for label, name in enumerate(self.task.class_names)}
 
     def _shares(self, unknown: float) -> list[int]:
-        """Draws of each class in one epoch; silence is a tenth of the words."""
+        """Draws of each class in one epoch."""
         weight = np.array([len(self.members[label]) for label in range(len(self.task.words))], float) ** self.temper
         shares = [max(1, round(share)) for share in weight / weight.sum() * self.word_clips]
         if self.task.fillers:
-            shares += [max(1, round(share * self.word_clips)) for share in (unknown, FILLER_SHARE)]
+            shares += [max(1, round(share * self.word_clips)) for share in filler_shares(unknown)]
         return shares
 
     def _draw(self, rng: np.random.Generator, unknown: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

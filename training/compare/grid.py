@@ -17,12 +17,11 @@ from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS
 from kws_training.augment import GENTLE, MODERATE, STRONG
-from kws_training.config import StageSettings
+from kws_training.config import MOST_UNKNOWN, StageSettings
 from kws_training.networks import NETWORKS as OWN
 from kws_training.networks import deltas_of
 from kws_training.quantizers import BINARIZERS, DEFAULT
 from kws_training.rivals import NETWORKS as RIVALS
-from kws_training.run import MOST_UNKNOWN
 
 FLOAT_NETWORK = "bifsmn"
 FLOAT_BITS, INT8_BITS = 32, 8

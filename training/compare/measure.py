@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from kws.bench.graph import Shape
-from kws.data.tasks import FILLER_SHARE, Corpus
+from kws.data.tasks import Corpus
 from kws.evaluate import metrics
 from kws.evaluate.robustness import CLEAN, FAMILIES, Robustness, scores
 from kws.evaluate.robustness import measure as degrade
@@ -26,6 +26,7 @@ from kws.model.info import macs as engine_macs
 from kws_training.compare import host, instructions
 from kws_training.compare.cell import has_model, load_network, topology
 from kws_training.compare.grid import FLOAT_BITS, INT8_BITS, Cell, Grid
+from kws_training.dataset import filler_shares
 from kws_training.features import LogMel
 from kws_training.networks import BiFSMN, Slope, Switched
 from kws_training.rivals.counting import deployed_bytes, macs
@@ -268,7 +269,7 @@ def _training(grid: Grid, folder: Path, twin: Path) -> dict[str, Any]:
             # float twin's in the record of a network that started from it.
             if row["epoch"] == 1:
                 stage = next(stage for stage in stages if stage["name"] == row["stage"])
-            share = stage["unknown"] + FILLER_SHARE if grid.task.fillers else 0.0
+            share = sum(filler_shares(stage["unknown"])) if grid.task.fillers else 0.0
             clips += max(1, int(words * (1.0 + share)) // grid.batch) * grid.batch
             rows, seconds = rows + 1, seconds + row["seconds"]
     return {
