@@ -28,9 +28,9 @@ static int best_class(const kws_state_t *s) {
     return best;
 }
 
-static int is_refractory(const kws_state_t *s, int word) {
+int kwsi_is_ready(const kws_state_t *s, int word) {
     uint64_t last = s->last_event[word];
-    return last != KWSI_NEVER && s->samples - last < (uint64_t)s->refractory;
+    return s->armed[word] && (last == KWSI_NEVER || s->samples - last >= (uint64_t)s->refractory);
 }
 
 int kwsi_decide(kws_state_t *s, const kws_depth_t *answered, kws_event_t *event) {
@@ -53,7 +53,7 @@ int kwsi_decide(kws_state_t *s, const kws_depth_t *answered, kws_event_t *event)
     if (best >= model->n_words || !(s->scores[best] >= limits[best]) || !(s->scores[best] > 0.0f)) {
         return 0;
     }
-    if (!s->armed[best] || is_refractory(s, best)) {
+    if (!kwsi_is_ready(s, best)) {
         return 0;
     }
     s->armed[best] = 0;

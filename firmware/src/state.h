@@ -39,6 +39,8 @@ struct kws_state {
     int32_t score_count;  /* slots of the smoothing ring in use */
     int32_t to_frame;     /* samples to go until the next frame, 1..hop */
     int32_t to_decision;  /* frames to go until the next classification, 1..hop_frames */
+    int32_t is_quiet;     /* the last window woke no deeper depth, so the listening one rests in the next */
+    int32_t has_rested;   /* the last window was not classified */
     kwsi_front_t stream;  /* of the stream's window */
     int16_t *pcm_ring;    /* [n_fft] */
     float *newest;        /* [n_mels] dB, the last frame */
@@ -47,7 +49,7 @@ struct kws_state {
     uint64_t *last_event; /* [n_words] position of the word's last event; NEVER before the first */
     uint8_t *armed;       /* [n_words] windows, this one among them, in which the word may make an event; 0: disarmed */
     float *levels;        /* [frames] dBFS of each frame's newest hop, a ring like the window's rows */
-    uint64_t *classified; /* [n_depths] windows, then those that the gate spared */
+    uint64_t *classified; /* [n_depths] windows, then those that none classified */
 
     /* Scratch, free for use by every call. */
     kwsi_front_t single; /* of a window that stands alone */
@@ -63,6 +65,9 @@ struct kws_state {
 
 /* Brings `limits` and `wake_limit` up to the thresholds and the sensitivity. */
 void kwsi_move_thresholds(kws_state_t *state);
+
+/* Whether the word may make an event now: it is armed, and its refractory time is over. */
+int kwsi_is_ready(const kws_state_t *s, int word);
 
 /* What the newest window's probabilities, in the smoothing ring, come to: smoothed scores, and 1 where they make an
  * event. `answered`: the depth that the probabilities are of. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Endless sound to events: samples -> a frame every hop -> a window every hop_frames -> probabilities, of no depth
- * (silence), of one, or of two in turn -> a decision (decide.c). Every step happens at a sample position, never at a
+ * (silence, or a rest), of one, or of two in turn -> a decision (decide.c). Every step happens at a sample position, never at a
  * chunk's edge: that is why chunking cannot matter.
  */
 #include "state.h"
@@ -52,9 +52,10 @@ static void run(kws_state_t *s, const kws_depth_t *depth, float *probabilities) 
     s->classified[depth - s->model->depths]++;
 }
 
+/* Whether a deeper answer could make an event of some word. */
 static int wakes(const kws_state_t *s, const float *probabilities) {
     for (int i = 0; i < s->model->n_words; i++) {
-        if (probabilities[i] >= s->wake_limit) {
+        if (probabilities[i] >= s->wake_limit && kwsi_is_ready(s, i)) {
             return 1;
         }
     }
@@ -64,16 +65,19 @@ static int wakes(const kws_state_t *s, const float *probabilities) {
 /* Fills the smoothing ring's slot for this window, and returns the depth that answered. */
 static const kws_depth_t *classify(kws_state_t *s, float *slot) {
     const kws_model_t *model = s->model;
+    int hop = model->hop_frames << s->has_rested;
+    s->is_quiet = s->has_rested = 0;
     if (kws_level(s) < s->gate) {
         memset(slot, 0, sizeof *slot * (size_t)model->n_classes);
         s->classified[model->n_depths]++;
         s->stream.is_filled = 0; /* what the front keeps is no neighbour of the next window */
         return s->depth;
     }
-    kwsi_front(s, &s->stream, model->hop_frames);
+    kwsi_front(s, &s->stream, hop);
     if (s->listener) {
         run(s, s->listener, slot);
         if (!wakes(s, slot)) {
+            s->is_quiet = 1;
             return s->listener;
         }
     }
@@ -83,6 +87,12 @@ static const kws_depth_t *classify(kws_state_t *s, float *slot) {
 
 /* Whether the window that ends here makes an event. */
 static int hear(kws_state_t *s, kws_event_t *event) {
+    if (s->listener && s->is_quiet) {
+        s->is_quiet = 0;
+        s->has_rested = 1;
+        s->classified[s->model->n_depths]++;
+        return 0;
+    }
     const kws_depth_t *answered = classify(s, s->score_ring + s->score_next * s->model->n_classes);
     s->score_next = (s->score_next + 1) % s->model->smoothing;
     if (s->score_count < s->model->smoothing) {

@@ -156,7 +156,7 @@ def _figures(operation: Operation) -> tuple[str, ...]:
 
 
 def _windows(result: ModeResult) -> str:
-    shares = [(f"at depth {delta}" if delta else "gated", share) for delta, share in result.windows.items()]
+    shares = [(f"at depth {delta}" if delta else "at none", share) for delta, share in result.windows.items()]
     return ", ".join(f"{100 * share:.1f} % of the windows {name}" for name, share in shares if share)
 
 
