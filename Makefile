@@ -10,13 +10,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+PINS := tools/constraints.txt
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+BUILT_WITH := scikit-build-core cmake ninja
+
 # What the shared library is built from, and what decides which packages belong into .venv.
-INSTALLED_FROM := pyproject.toml CMakeLists.txt $(wildcard firmware/include/*.h firmware/src/*.[chS])
+INSTALLED_FROM := pyproject.toml $(PINS) CMakeLists.txt $(wildcard firmware/include/*.h firmware/src/*.[chS])
 
 # C that people write; `kws export` writes the headers in firmware/models.
 C_FILES := $(shell find firmware tests tools -name '*.[ch]' -not -path 'firmware/models/*')
 
-.PHONY: help install demo test lint format clean distclean
+.PHONY: help install upgrade demo test lint format clean distclean
 
 # The first target is what a bare `make` runs.
 help:  ## list the targets
@@ -25,12 +29,27 @@ help:  ## list the targets
 # The stamp is newer than everything it depends on exactly when .venv is up to date.
 install: $(VENV)/.stamp  ## make .venv and install kws there with all that training and tests need
 
-$(VENV)/.stamp: $(INSTALLED_FROM)
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kws needs Python 3.11 or newer: make PYTHON=python3.11")'
-	@test -x $(BIN)/python || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# What builds the C library is installed first, and pip uses that: in an environment of its own it would take the newest.
+$(VENV)/.stamp: $(INSTALLED_FROM) | $(BIN)/python
 	@echo "Installing kws and what it needs into $(VENV) (PyTorch is large: the first time takes minutes)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[train,dev]'
+	@$(PIP) install --constraint $(PINS) $(BUILT_WITH)
+	@$(PIP) install --constraint $(PINS) --no-build-isolation --editable '.[train,dev]'
 	@touch $@
+
+# In a new .venv, so that nothing else is pinned. A CPU build's version has a suffix ("+cpu") that nobody can ask for.
+upgrade: distclean  ## install the newest versions of everything that kws needs, and pin them if the tests pass
+	@$(MAKE) --no-print-directory $(BIN)/python
+	@$(PIP) install $(BUILT_WITH)
+	@$(PIP) install --no-build-isolation --editable '.[train,dev]'
+	@$(BIN)/python -m pip list --format=freeze --exclude kws --exclude pip --exclude setuptools >$(VENV)/pins
+	@$(BIN)/python -m pytest
+	@{ sed -n '/^#/p' $(PINS); sed 's/+.*//' $(VENV)/pins | LC_ALL=C sort -f; } >$(VENV)/constraints
+	@mv $(VENV)/constraints $(PINS)
 
 demo: install  ## speak a corpus, train on it, export C, compile it, and hear the same words from all of it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/demo.py

@@ -239,6 +239,12 @@ def test_the_command_and_its_refusal(tmp_path):
     done = CliRunner().invoke(application(), ["data", "synth", "yes", "hey pi", "--out", str(out), "--count", "2"])
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in out.iterdir()) == ["hey_pi", "yes"]
+    sentences = ["data", "synth", "yes", "no", "--sentences", "--out", str(tmp_path / "talk"), "--count", "2"]
+    done = CliRunner().invoke(application(), sentences)
+    assert done.exit_code == 0 and "2 sentences in" in done.output and "none of which says yes, no" in done.output
+    assert len(list((tmp_path / "talk").glob("*.wav"))) == 2
+    refused = CliRunner().invoke(application(), [*sentences, "--noise"])
+    assert isinstance(refused.exception, KwsError) and "--noise goes with words" in str(refused.exception)
     again = subprocess.run(
         [sys.executable, "-m", "kws", "data", "synth", "yes", "--out", str(out)],
         capture_output=True,

@@ -146,6 +146,37 @@ def test_a_sentence_says_nothing_that_sounds_like_a_word_of_the_project(project)
     assert words == set(COMMON_WORDS) - {"write", "right", "today"}
 
 
+def test_sentences_without_words_are_files_that_the_same_arguments_make_again(tmp_path):
+    told = []
+    for name in ("a", "b"):
+        spoken.speak_sentences(
+            ["right", "home"], tmp_path / name, 7, seed=2, progress=lambda *state: told.append(state)
+        )
+    first, again = (sorted((tmp_path / name).iterdir()) for name in ("a", "b"))
+    assert [path.name for path in first] == [path.name for path in again] and len(first) == 7
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
+    assert told[:7] == [("sentences", done, 7) for done in range(1, 8)]
+    assert all(soundfile.info(path).samplerate == 16000 for path in first)
+    with pytest.raises(KwsError, match="is not empty; choose another --out, or --replace the recordings in it"):
+        spoken.speak_sentences(["right"], tmp_path / "a", 7)
+    spoken.speak_sentences(["right"], tmp_path / "a", 3, replace=True)
+    assert len(list((tmp_path / "a").iterdir())) == 3
+    (tmp_path / "a" / "lights").mkdir()
+    with pytest.raises(KwsError, match="holds lights, which is no recording"):
+        spoken.speak_sentences(["right"], tmp_path / "a", 3, replace=True)
+    assert len(list((tmp_path / "a").iterdir())) == 4
+    with pytest.raises(KwsError, match="'!!' holds nothing to say"):
+        spoken.speak_sentences(["!!"], tmp_path / "c", 3)
+    with pytest.raises(KwsError, match="--count 0 is out of range"):
+        spoken.speak_sentences(["right"], tmp_path / "c", 0)
+
+
+def test_an_english_word_that_a_german_voice_says_like_a_word_of_the_project_is_left_out():
+    texts = list(spoken._sentences(["Haus"], 400, 0, "de"))
+    words = {word for text in texts for word in text.split()}
+    assert "house" not in words and "home" in words
+
+
 def test_one_words_near_phrases_do_not_hold_another_word(project):
     both = checked(Project(project.folder, ("lights on", "lights", "two")))
     texts = set(spoken._texts(both, spoken.NEAR, 500))

@@ -22,10 +22,13 @@ from kws.features import PRESETS
 from kws_training import checkpoint
 from kws_training.augment import BUSY, MODERATE
 from kws_training.config import RECIPES, Settings, StageSettings, recipe
-from kws_training.dataset import TrainingData
+from kws_training.dataset import SPEECH_CUT, TrainingData
+from kws_training.display import TrainingDisplay
+from kws_training.inputs import Inputs
 from kws_training.loop import Given, Run, Watcher, learning_rate
 from kws_training.networks import Topology
-from kws_training.run import load_student, load_teacher, new_settings, resumed_settings, train
+from kws_training.run import load_student, load_teacher, new_settings, resumed_inputs, resumed_settings, train
+from kws_training.speech import Speech
 
 TASK = Task("t", ("low", "high"))
 STAGES = (
@@ -114,7 +117,7 @@ def test_train_writes_a_model_that_the_engine_reads(corpus, tmp_path):
 
     out = tmp_path / "run"
     settings = Settings(**{**vars(SETTINGS), "stages": tuple(StageSettings(s.name, 1, s.rate, 0.0) for s in STAGES)})
-    model = train(corpus, out, settings, Watcher(), plain, name="tones")
+    model = train(Inputs(corpus, name="tones"), out, settings, Watcher(), plain)
     read = load(out)
     assert read.class_names == ["low", "high", "_unknown_", "_silence_"] and read.name == "tones"
     assert read.checkpoint_sha256 == checkpoint.digest(out / "student.pt")
@@ -174,18 +177,19 @@ def test_width_and_blocks_make_the_network_and_the_depths_that_divide_it():
 def test_the_command_passes_every_setting_on(monkeypatch, tmp_path):
     given = {}
     monkeypatch.setattr(
-        "kws_training.run.train", lambda data, out, settings, *_, **options: given.update(options, settings=settings)
+        "kws_training.run.train", lambda inputs, out, settings, *_: given.update(inputs=inputs, settings=settings)
     )
     wanted = {"binarizer": "lpb", "network": "bifsmnv2", "channels": 64, "blocks": 4}
     wanted |= {"distillation": "independent", "unknown": 3.0, "seed": 5, "epochs": 7}
     paths = {"data": tmp_path, "out": tmp_path / "out", "student": tmp_path / "s", "extra": tmp_path / "e"}
+    paths["negatives"] = tmp_path / "n"
     options = {**wanted, **paths, "teacher": tmp_path / "t", "words": "low,high", "recipe": "running", "threshold": 0.6}
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     result = CliRunner().invoke(application(), ["train", *arguments])
     assert result.exit_code == 0, result.output
     assert given["settings"] == new_settings(TASK, "running", **wanted)
-    assert (given["student"], given["extra"], given["teacher"]) == (paths["student"], paths["extra"], tmp_path / "t")
-    assert given["threshold"] == 0.6
+    del paths["out"]
+    assert given["inputs"] == Inputs(**paths, teacher=tmp_path / "t", threshold=0.6)
 
 
 def of_binarizer(name: str, epochs: int | None = None) -> Settings:
@@ -218,7 +222,7 @@ class Listener(Watcher):
 
 def test_a_binarizer_that_the_engine_cannot_run_trains_and_says_so(corpus, tmp_path):
     listener = Listener()
-    assert train(corpus, tmp_path, of_binarizer("dorefa-2", 1), listener, plain) is None
+    assert train(Inputs(corpus), tmp_path, of_binarizer("dorefa-2", 1), listener, plain) is None
     assert not (tmp_path / "model.kws").exists()
     for name in ("teacher.pt", "student.pt", "record.json", "curves.png"):
         assert (tmp_path / name).stat().st_size > 1000
@@ -228,24 +232,18 @@ def test_a_binarizer_that_the_engine_cannot_run_trains_and_says_so(corpus, tmp_p
 
 
 def test_one_teacher_serves_every_binarizer_and_what_they_learn_reaches_the_model(corpus, data, tmp_path):
-    train(corpus, tmp_path / "first", of_binarizer("reactnet", 1), Watcher(), plain)
+    train(Inputs(corpus), tmp_path / "first", of_binarizer("reactnet", 1), Watcher(), plain)
     settings = of_binarizer("xnor++", 1)
-    model = train(corpus, tmp_path / "second", settings, Watcher(), plain, teacher=tmp_path / "first")
+    model = train(Inputs(corpus, teacher=tmp_path / "first"), tmp_path / "second", settings, Watcher(), plain)
     record = json.loads((tmp_path / "second" / "record.json").read_text())
     assert [row["stage"] for row in record["epochs"]] == ["activations", "binary"]
     recipe_noted = model.provenance["recipe"]
     assert (recipe_noted["binarizer"], recipe_noted["network"]) == ("xnor++", "bifsmn")
     scale = checkpoint.load(tmp_path / "second" / "student.pt")["network"]["linear.quantize_weight.scale"]
     assert (scale - scale[0]).abs().max() > 0
+    other_words = replace(settings, words=("low", "other"))
     with pytest.raises(KwsError, match="another shape"):
-        train(
-            corpus,
-            tmp_path / "third",
-            replace(settings, words=("low", "other")),
-            Watcher(),
-            plain,
-            teacher=tmp_path / "first",
-        )
+        train(Inputs(corpus, teacher=tmp_path / "first"), tmp_path / "third", other_words, Watcher(), plain)
 
 
 def test_settings_from_before_binarizers_had_names_are_the_defaults():
@@ -269,6 +267,62 @@ def test_learned_thresholds_and_scales_are_not_decayed(data, tmp_path):
 def test_a_folder_with_a_run_is_not_overwritten(uninterrupted, data):
     with pytest.raises(KwsError, match="--resume"):
         Run(uninterrupted[0].folder, SETTINGS, data, Watcher())
+
+
+def test_a_resumed_command_needs_the_folder_alone_and_forgets_nothing(corpus, tmp_path):
+    from kws.model import load
+
+    talk, out = tmp_path / "talk", tmp_path / "run"
+    talk.mkdir()
+    soundfile.write(talk / "hum.wav", np.full(40000, 0.1), 16000)
+    (talk / "broken.wav").write_bytes(b"RIFF")
+    settings = replace(SETTINGS, stages=tuple(replace(stage, epochs=1) for stage in STAGES))
+    steps = TrainingData(scan(corpus), TASK, PRESETS["bifsmn"], 0, settings.temper, plain).steps(settings.batch, 0.2)
+    inputs = Inputs(corpus, negatives=talk, name="tones", threshold=0.8)
+    with pytest.raises(KeyboardInterrupt):
+        train(inputs, out, settings, StopAfter(steps + 1), plain)
+    assert resumed_inputs(out) == inputs
+    run = CliRunner().invoke(application(), ["train", "--out", str(out), "--resume"])
+    assert run.exit_code == 0, run.output
+    assert "Skipped" in run.output and "broken.wav" in run.output.replace("\n", "")
+    model = load(out)
+    assert model.name == "tones" and (model.word_threshold == np.float32(0.8)).all()
+    record = json.loads((out / "record.json").read_text())
+    assert record["inputs"] == inputs.as_dict() and record["inputs"]["negatives"] == str(talk)
+    whole = train(inputs, tmp_path / "whole", settings, Watcher(), plain)
+    assert np.array_equal(model.linear_weight, whole.linear_weight)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--resume", "--epochs", "9"], "--epochs beside --resume: a run keeps its settings"),
+        (["--resume", "--threshold", "0.5"], "--threshold beside --resume"),
+        (["--resume"], "checkpoint.pt: no such checkpoint"),
+        ([], "--data is missing: give a folder of recordings, or --resume a run"),
+    ],
+)
+def test_a_command_that_cannot_be_followed_is_one_sentence(tmp_path, arguments, sentence):
+    refused = CliRunner().invoke(application(), ["train", "--out", str(tmp_path), *arguments])
+    assert isinstance(refused.exception, KwsError) and sentence in str(refused.exception)
+
+
+def test_an_interrupted_command_says_how_to_go_on(tmp_path, capsys):
+    display = TrainingDisplay(SETTINGS, tmp_path)
+    display.__exit__(KeyboardInterrupt, None, None)
+    assert "No epoch was complete: the same command starts again" in capsys.readouterr().out
+    (tmp_path / "checkpoint.pt").touch()
+    display.__exit__(KeyboardInterrupt, None, None)
+    told = capsys.readouterr().out.replace("\n", " ")
+    assert "go on with kws train --out" in told and told.rstrip().endswith("--resume.")
+
+
+def test_a_used_folder_and_useless_negatives_are_refused_before_anything_is_read(uninterrupted, tmp_path):
+    nothing = Inputs(tmp_path / "none", negatives=tmp_path)
+    with pytest.raises(KwsError, match="holds a run already"):
+        train(nothing, uninterrupted[0].folder, SETTINGS, Watcher(), plain)
+    with pytest.raises(KwsError, match="no such class; leave it out"):
+        train(nothing, tmp_path / "new", replace(SETTINGS, fillers=False), Watcher(), plain)
 
 
 def test_resuming_with_other_settings_or_data_is_refused(uninterrupted, data, corpus):
@@ -376,7 +430,7 @@ def test_every_step_draws_the_same_again_and_thin_words_come_oftener(data):
         assert all(torch.equal(a, b) for a, b in zip(batch, same, strict=True))
     assert not torch.equal(first[0][0], other[0][0])
     thin = TrainingData.__new__(TrainingData)
-    thin.task, thin.word_clips, thin.temper = Task("t", ("rich", "poor")), 1000, 0.5
+    thin.task, thin.word_clips, thin.temper, thin.speech = Task("t", ("rich", "poor")), 1000, 0.5, None
     thin.members = [np.arange(960), np.arange(960, 1000), np.arange(1000, 1400), np.array([], int)]
     indices, labels = thin._draw(np.random.default_rng(0), 0.1)
     counts = np.bincount(labels)
@@ -397,6 +451,29 @@ def test_a_word_that_is_cut_off_in_running_speech_is_unknown(data):
     once, again = (list(data.epoch(2, 1, 16, 0.5, BUSY)) for _ in range(2))
     assert all(torch.equal(a[0], b[0]) for a, b in zip(once, again, strict=True))
     assert all(torch.isfinite(features).all() for features, _, _ in once)
+
+
+def test_a_third_of_the_unknown_windows_are_cut_from_the_negatives(corpus, data):
+    def drawn(negatives):
+        own = TrainingData(scan(corpus), TASK, PRESETS["bifsmn"], 0, 0.5, plain, negatives)
+        return own, own._draw(np.random.default_rng(0), 0.6)
+
+    hum = np.full(30000, 3000, np.int16)
+    with_speech, (indices, labels) = drawn([hum])
+    without, (plain_indices, plain_labels) = drawn([])
+    assert np.array_equal(labels, plain_labels) and (plain_indices >= -1).all()
+    unknown = labels == len(TASK.words)
+    cut = indices == SPEECH_CUT
+    assert cut.sum() == round(unknown.sum() / 3) and not cut[~unknown].any()
+    assert np.array_equal(indices[~unknown], plain_indices[~unknown])
+    # A constant has its energy in the lowest mel band alone, unlike any clip.
+    loud = replace(MODERATE, noise_share=0.0, mel_mask=0, time_mask=0, gain=(0.0, 0.0))
+    features, cut_off = with_speech._batch(indices, labels, loud, torch.Generator().manual_seed(0))
+    assert (features[cut].argmax(1) == 0).all() and not cut_off.any()
+    assert not (features[~cut].argmax(1) == 0).all(1).any()
+    assert with_speech.hash != without.hash == data.hash
+    halved = Speech([hum[:20000], hum[20000:]], PRESETS["bifsmn"].window_samples)
+    assert not np.array_equal(halved.starts, with_speech.speech.starts)
 
 
 def test_every_clip_carries_its_words_number_and_silence_none(data):

@@ -50,6 +50,9 @@ BUSY_STRONG = replace(STRONG, speed=0.08, noise_share=0.8, mel_mask=3, time_mask
 BUSY = replace(GENTLE, noise_share=0.6, snr=(0.0, 30.0), running=0.5, voices=0.4)
 """The same for the student."""
 
+LIVELY = replace(GENTLE, noise_share=0.4, snr=(0.0, 30.0), running=0.3, voices=0.4)
+"""Half way, for a student that is to learn it from the start."""
+
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
     return torch.rand(shape, generator=generator) * (high - low) + low

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kws.errors import KwsError
-from kws_training.augment import BUSY, BUSY_STRONG, GENTLE, MODERATE, STRONG, Augmentation
+from kws_training.augment import BUSY, BUSY_STRONG, GENTLE, LIVELY, MODERATE, STRONG, Augmentation
 from kws_training.networks import Topology
 
 
@@ -117,6 +117,12 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
         StageSettings("teacher", 12, 1e-3, 5e-2, STRONG, unknown=0.2, identity=0.5, smoothing=0.1),
         StageSettings("activations", 4, 2e-3, 1e-4, GENTLE, unknown=0.3),
         StageSettings("binary", 46, 2e-3, 0.0, GENTLE, unknown=0.3),
+    ),
+    "listening": (
+        StageSettings("teacher", 28, 3e-3, 5e-2, STRONG, unknown=0.6, identity=0.5, smoothing=0.1),
+        StageSettings("teacher", 8, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),
+        StageSettings("activations", 4, 2e-3, 1e-4, LIVELY, unknown=0.5),
+        StageSettings("binary", 30, 2e-3, 0.0, LIVELY, unknown=0.5),
     ),
     "running": (
         StageSettings("teacher", 10, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),

@@ -8,7 +8,7 @@ same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,9 +25,14 @@ from kws.features import Preset, place_clip
 from kws_training.augment import Augmentation, add_noise, apply_gain, mask_spectrum, place
 from kws_training.features import LogMel
 from kws_training.running import RunningSpeech
+from kws_training.speech import Speech
 from kws_training.voices import make_voices
 
 CLIP_SAMPLES = 16000
+BACKGROUND_CUT, SPEECH_CUT = -1, -2
+"""What stands in place of a clip's index for a cut of the background, and for one of speech without the words."""
+SPEECH_SHARE = 1 / 3
+"""Of the windows of ``_unknown_``, where there is such speech."""
 VOICES_DRAW = 1  # what tells the draws of the voices from an epoch's
 Progress = Callable[[Iterable, int, str], Iterable]
 
@@ -111,9 +116,10 @@ class TrainingData:
         seed: of every draw.
         temper: a word with n clips is drawn in proportion to ``n ** temper``.
         progress: wraps an iterable with a progress bar.
+        negatives: recordings in which none of the words is said, for ``_unknown_`` in training, int16 [n] each.
 
     Raises:
-        KwsError: a class has no usable training clip, or there is no validation clip.
+        KwsError: a class has no usable training clip, there is no validation clip, or negatives hold no sound.
     """
 
     def __init__(
@@ -124,6 +130,7 @@ class TrainingData:
         seed: int,
         temper: float,
         progress: Progress,
+        negatives: Sequence[NDArray[np.int16]] = (),
     ) -> None:
         require_words(corpus, task)
         self.task, self.preset, self.seed, self.temper = task, preset, seed, temper
@@ -137,6 +144,7 @@ class TrainingData:
         self.pcm, self.labels = torch.from_numpy(training.pcm), training.labels
         self.identities, self.identity_count = number_words(training.words)
         self.noise = torch.from_numpy(_background(corpus, preset))
+        self.speech = Speech(list(negatives), preset.window_samples) if negatives else None
         self.members = [np.flatnonzero(self.labels == label) for label in range(len(task.class_names))]
         self._check_classes(corpus)
         validation = load(evaluation_set(corpus, task, "validation"), progress, "Reading validation clips")
@@ -168,7 +176,10 @@ class TrainingData:
 
     def _hash(self, validation: Loaded) -> str:
         digest = hashlib.sha256()
-        for array in (self.pcm.numpy(), self.labels, self.noise.numpy(), validation.pcm, validation.labels):
+        arrays = [self.pcm.numpy(), self.labels, self.noise.numpy(), validation.pcm, validation.labels]
+        if self.speech is not None:
+            arrays += [self.speech.pcm.numpy(), self.speech.starts.numpy()]
+        for array in arrays:
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
@@ -185,13 +196,15 @@ class TrainingData:
         return shares
 
     def _draw(self, rng: np.random.Generator, unknown: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Indices and labels of one epoch; index -1 is a cut of background noise."""
+        """Indices and labels of one epoch; an index below 0 is a cut, see ``BACKGROUND_CUT``."""
         indices, labels = [], []
         for label, share in enumerate(self._shares(unknown)):
-            members = self.members[label] if len(self.members[label]) else np.array([-1])
+            members = self.members[label] if len(self.members[label]) else np.array([BACKGROUND_CUT])
             rounds = [rng.permutation(members) for _ in range(-(-share // len(members)))]
             indices.append(np.concatenate(rounds)[:share])
             labels.append(np.full(share, label))
+            if self.speech is not None and label == len(self.task.words):
+                indices[-1][: round(SPEECH_SHARE * share)] = SPEECH_CUT
         order = rng.permutation(sum(map(len, indices)))
         return np.concatenate(indices)[order], np.concatenate(labels)[order]
 
@@ -215,7 +228,7 @@ class TrainingData:
 
         Yields:
             Features float32 [batch, n_mels, frames] in dB; labels int64 [batch]; the words' numbers int64 [batch], -1
-            for silence and for a word that is cut off.
+            for silence, speech without the words, and a word that is cut off.
         """
         rng = np.random.default_rng([self.seed, stage, epoch])
         indices, labels = self._draw(rng, unknown)
@@ -274,7 +287,10 @@ class TrainingData:
         clips = self.pcm[torch.from_numpy(np.maximum(indices, 0))].float()
         windows = place(clips, self.preset, augmentation, generator)
         cut = self._compose(windows, indices, labels, augmentation, generator)
-        is_background = torch.from_numpy(indices < 0)[:, None]
+        if self.speech is not None:
+            spoken = torch.from_numpy(np.flatnonzero(indices == SPEECH_CUT))
+            windows[spoken] = self.speech.draw(len(spoken), generator)
+        is_background = torch.from_numpy(indices == BACKGROUND_CUT)[:, None]
         noise = self._noise_windows(is_background, augmentation.voices, generator)
         mixed = add_noise(windows, noise, augmentation, generator)
         level = 10.0 ** (-2.0 * torch.rand((len(indices), 1), generator=generator))

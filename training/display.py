@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kws.model import RUN_MODEL
 from kws_training.config import Settings, StageSettings
-from kws_training.loop import Watcher
+from kws_training.loop import CHECKPOINT, Watcher
 from kws_training.quantizers import find
 
 
@@ -36,9 +36,11 @@ class TrainingDisplay(Watcher):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self.progress.stop()
         if kind is KeyboardInterrupt:
-            self.console.print(
-                f"Interrupted. Every complete epoch is kept: go on with --out {self.out} --resume.", markup=False
-            )
+            if (self.out / CHECKPOINT).exists():
+                sentence = f"Every complete epoch is kept: go on with kws train --out {self.out} --resume."
+            else:
+                sentence = "No epoch was complete: the same command starts again."
+            self.console.print(f"Interrupted. {sentence}", markup=False)
         elif kind is None:
             if find(self.settings.topology.binarizer).maps_to_engine:
                 sentence = f"Wrote {self.out / RUN_MODEL}. Next: kws listen --model {self.out}"

@@ -25,8 +25,10 @@ from kws_training import checkpoint
 from kws_training.config import Settings, StageSettings
 from kws_training.dataset import TrainingData
 from kws_training.distillation import HIDDEN_LOSSES, answer_loss
+from kws_training.memory import keep_freed_memory
 from kws_training.networks import BiFSMN
 
+CHECKPOINT = "checkpoint.pt"
 TEACHER_DELTAS = (1,)
 ARITHMETIC = {"teacher": "float"}
 """What a stage's network computes in, where that is not the stage's name."""
@@ -95,6 +97,12 @@ def accuracy(network: BiFSMN, data: TrainingData, deltas: tuple[int, ...], devic
     return figures
 
 
+def refuse_run(folder: Path) -> None:
+    """Raises KwsError where ``folder`` holds a run already."""
+    if (folder / CHECKPOINT).exists():
+        raise KwsError(f"{folder}: holds a run already; add --resume to go on with it, or choose another --out.")
+
+
 class Run:
     """One training run in a folder.
 
@@ -105,6 +113,7 @@ class Run:
         watcher: told of progress.
         resume: go on from ``folder/checkpoint.pt``.
         given: what it has of earlier runs.
+        inputs: what it is made from, JSON-able, for the record and for resuming.
 
     Raises:
         KwsError: the folder holds a run and ``resume`` is false; with ``resume``, no checkpoint, or one of other
@@ -119,10 +128,12 @@ class Run:
         watcher: Watcher,
         resume: bool = False,
         given: Given = NOTHING,
+        inputs: dict[str, Any] | None = None,
     ) -> None:
         self.folder, self.settings, self.data, self.watcher = folder, settings, data, watcher
+        self.inputs = inputs or {}
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.file = folder / "checkpoint.pt"
+        self.file = folder / CHECKPOINT
         torch.manual_seed(settings.seed)
         self.network = self._build().to(self.device)
         # The second task's layer: it serves a teacher's training and is then thrown away.
@@ -133,8 +144,8 @@ class Run:
         self.history: list[dict[str, Any]] = []
         if resume:
             self._restore(checkpoint.load(self.file))
-        elif self.file.exists():
-            raise KwsError(f"{folder}: holds a run already; add --resume to go on with it, or choose another --out.")
+        else:
+            refuse_run(folder)
         folder.mkdir(parents=True, exist_ok=True)
 
     def _build(self) -> Any:
@@ -147,11 +158,13 @@ class Run:
             )
         if state["data_hash"] != self.data.hash:
             raise KwsError(
-                f"{self.file}: made with other recordings; resume with the same --data, or choose another --out."
+                f"{self.file}: made with other recordings; resume with the same --data, --extra and --negatives, "
+                "or choose another --out."
             )
         self.network.load_state_dict(state["network"])
         self.identify.load_state_dict(state["identify"])
         self.teacher_state, self.student_state = state["teacher"], state.get("student")
+        self.inputs = self.inputs or json.loads(state["inputs"])
         self.stage_index, self.next_epoch = state["stage"], state["epoch"]
         self.optimizer_state, self.history = state["optimizer"], json.loads(state["history"])
 
@@ -160,6 +173,7 @@ class Run:
             self.file,
             {
                 "settings": json.dumps(self.settings.as_dict()),
+                "inputs": json.dumps(self.inputs),
                 "data_hash": self.data.hash,
                 "network": self.network.state_dict(),
                 "identify": self.identify.state_dict(),
@@ -174,9 +188,10 @@ class Run:
         self.write_record()
 
     def write_record(self) -> None:
-        """``record.json``: settings, data, figures; complete after every epoch."""
+        """``record.json``: settings, inputs, data, figures; complete after every epoch."""
         record = {
             "settings": self.settings.as_dict(),
+            "inputs": self.inputs,
             "data": {
                 "sha256": self.data.hash,
                 "training_clips": self.data.counts(),
@@ -270,6 +285,7 @@ class Run:
     def _train_stage(self, stage: StageSettings) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
+        keep_freed_memory()
         deltas, teacher = self._begin(stage)
         self.network.set_stage(ARITHMETIC.get(stage.name, stage.name))
         optimizer = self._optimizer(stage)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,9 +20,11 @@ from kws_training.config import Settings, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData
 from kws_training.distillation import HIDDEN_LOSSES
-from kws_training.loop import NOTHING, Given, Run, Watcher
+from kws_training.inputs import Inputs
+from kws_training.loop import CHECKPOINT, NOTHING, Given, Run, Watcher, refuse_run
 from kws_training.networks import NETWORKS, BiFSMN, Topology, deltas_of, network_name
 from kws_training.quantizers import DEFAULT, find
+from kws_training.speech import read_negatives
 
 MOST_UNKNOWN = 20.0
 
@@ -86,7 +89,16 @@ def new_settings(
 
 def resumed_settings(folder: Path) -> Settings:
     """The settings of the run in ``folder``. Raises KwsError where it holds no usable checkpoint."""
-    return Settings.from_dict(json.loads(checkpoint.load(folder / "checkpoint.pt")["settings"]))
+    return Settings.from_dict(json.loads(checkpoint.load(folder / CHECKPOINT)["settings"]))
+
+
+def resumed_inputs(folder: Path) -> Inputs:
+    """What the run in ``folder`` is made from.
+
+    Raises:
+        KwsError: it holds no usable checkpoint, or one of a run that was not begun by ``train``.
+    """
+    return Inputs.from_dict(json.loads(checkpoint.load(folder / CHECKPOINT).get("inputs", "{}")))
 
 
 def load_teacher(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
@@ -144,52 +156,50 @@ def to_model(
 
 
 def train(
-    data_folder: Path,
-    out: Path,
-    settings: Settings,
-    watcher: Watcher,
-    progress: Progress,
-    resume: bool = False,
-    teacher: Path | None = None,
-    student: Path | None = None,
-    extra: Path | None = None,
-    name: str | None = None,
-    threshold: float = 0.5,
+    inputs: Inputs, out: Path, settings: Settings, watcher: Watcher, progress: Progress, resume: bool = False
 ) -> FoldedModel | None:
     """Trains teacher and student and writes ``out/model.kws``, if the engine can run what the binarizer makes.
 
     Args:
-        data_folder: folder of recordings, see ``kws.data.tasks.scan``.
+        inputs: recordings, earlier runs and names.
         out: run folder.
         settings: from ``new_settings`` or ``resumed_settings``.
         watcher: told of progress.
         progress: wraps an iterable, its length and a title with a progress bar.
         resume: go on from the run's last complete epoch.
-        teacher: run folder or ``teacher.pt`` of an earlier run, used as it is; None trains one.
-        student: run folder of an earlier run whose student to train further; without ``teacher``, its teacher too.
-        extra: folder of more recordings, for training alone.
-        name: of the model; None takes the folder's.
-        threshold: score, 0..1, that makes a detection of any word.
 
     Returns:
         The model, or None where there is none to write.
 
     Raises:
-        KwsError: data, settings or checkpoint that cannot be used.
+        KwsError: data, settings or checkpoint that cannot be used, or a folder that holds a run unless ``resume``.
     """
-    task = Task(name or out.name, settings.words, settings.fillers)
-    found = teacher or student
-    given = Given(
-        load_teacher(found, settings) if found else None,
-        load_student(student, settings) if student else None,
-        tune_teacher=teacher is None and student is not None,
-    )
+    if not resume:
+        refuse_run(out)
+    if inputs.negatives and not settings.fillers:
+        raise KwsError("--negatives trains _unknown_, and this task has no such class; leave it out.")
+    task = Task(inputs.name or out.name, settings.words, settings.fillers)
+    given = NOTHING if resume else _given(inputs, settings)
+    corpus = scan(inputs.data)
+    if inputs.extra:
+        corpus = with_extra(corpus, scan(inputs.extra))
+    negatives, skipped = read_negatives(inputs.negatives, progress) if inputs.negatives else ([], [])
     preset = PRESETS[settings.topology.preset]
-    corpus = with_extra(scan(data_folder), scan(extra)) if extra else scan(data_folder)
-    data = TrainingData(corpus, task, preset, settings.seed, settings.temper, progress)
+    data = TrainingData(corpus, task, preset, settings.seed, settings.temper, progress, negatives)
+    data.skipped += skipped
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
-    return train_on(data, out, settings, watcher, resume, given, task.name, threshold)
+    return train_on(data, out, settings, watcher, resume, given, task.name, inputs.threshold, inputs.as_dict())
+
+
+def _given(inputs: Inputs, settings: Settings) -> Given:
+    """The weights of earlier runs."""
+    found = inputs.teacher or inputs.student
+    return Given(
+        load_teacher(found, settings) if found else None,
+        load_student(inputs.student, settings) if inputs.student else None,
+        tune_teacher=inputs.teacher is None and inputs.student is not None,
+    )
 
 
 def train_on(
@@ -201,12 +211,18 @@ def train_on(
     given: Given = NOTHING,
     name: str = "",
     threshold: float = 0.5,
+    inputs: dict[str, Any] | None = None,
 ) -> FoldedModel | None:
-    """As ``train``, on clips in memory and with the weights themselves of earlier runs; ``name``: of the model."""
+    """As ``train``, on clips in memory and with the weights themselves of earlier runs.
+
+    Args:
+        name: of the model.
+        inputs: for the record.
+    """
     obstacle = find(settings.topology.binarizer).obstacle
     if obstacle:
         watcher.warn(f"'{settings.topology.binarizer}' trains but exports no model: {obstacle}, the engine's have one.")
-    run = Run(out, settings, data, watcher, resume, given)
+    run = Run(out, settings, data, watcher, resume, given, inputs)
     network = run.train()
     draw_curves(run.history, out / "curves.png")
     if obstacle:

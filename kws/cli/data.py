@@ -79,19 +79,36 @@ def check(
 
 def synth(
     words: Annotated[list[str], typer.Argument(metavar="WORD...", help='Words, or phrases in quotes ("hey pi").')],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The corpus to write or to add to.")],
-    count: Annotated[int, typer.Option(help="Clips a word.")] = 100,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Corpus to write or add to; for sentences, a new folder.")],
+    count: Annotated[int, typer.Option(help="Clips a word; or sentences in all.")] = 100,
     seed: Annotated[int, typer.Option(help="Another seed gives other clips.")] = 0,
     language: Annotated[str, typer.Option(help="As eSpeak NG names it: en, de, fr, es, ...")] = "en",
     noise: Annotated[bool, typer.Option("--noise", help="Also write background noise, for the silence class.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Remove what these words' folders already hold.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Remove the recordings that stand there.")] = False,
+    sentences: Annotated[
+        bool,
+        typer.Option("--sentences", help="Speak COUNT sentences in which no WORD is heard, for kws train --negatives."),
+    ] = False,
 ) -> None:
     """Speak words with eSpeak NG in many voices, rates and pitches, one folder a word."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn
 
     from kws.data.synth import synthesise
+    from kws.errors import KwsError
+    from kws.own_words.spoken import speak_sentences
 
+    if sentences:
+        if noise:
+            raise KwsError("--noise goes with words, not with --sentences; ask for each in a run of its own.")
+        with _progress(Console(stderr=True), MofNCompleteColumn()) as bar:
+            task = bar.add_task("Speaking", total=count)
+            speak_sentences(
+                words, out, count, seed, language, replace, lambda _, done, total: bar.update(task, completed=done)
+            )
+        text = f"{count} sentences in {out}, none of which says {', '.join(words)}"
+        Console().print(text, markup=False, highlight=False, soft_wrap=True)
+        return
     with _progress(Console(stderr=True), MofNCompleteColumn()) as bar:
         task = bar.add_task("Speaking", total=count * len(words))
         folders = synthesise(

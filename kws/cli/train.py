@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -31,11 +32,32 @@ def show_binarizers(wanted: bool) -> None:
     raise typer.Exit
 
 
+RESUMABLE = ("out", "data", "extra", "negatives", "resume")
+"""What may stand beside ``--resume``: where the run is, and where its recordings are now if they have moved."""
+
+
+def refuse_beside_resume(context: typer.Context) -> None:
+    """Raises KwsError where an option is given that a resumed run would have to ignore."""
+    from kws.errors import KwsError
+
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in RESUMABLE and source is not None and source.name == "COMMANDLINE":
+            option = name.replace("_", "-")
+            raise KwsError(f"--{option} beside --resume: a run keeps its settings; leave it out, or begin another run.")
+
+
 def train(
-    data: Annotated[Path, typer.Option(help="Folder of recordings, <word>/*.wav, or a Speech Commands folder.")],
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Run folder: checkpoints, record, logs and, at the end, model.kws.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of recordings, <word>/*.wav, or a Speech Commands folder.")
+    ] = None,
     extra: Annotated[
         Path | None, typer.Option(help="Folder of more recordings, for training alone: synthesised ones, for example.")
+    ] = None,
+    negatives: Annotated[
+        Path | None, typer.Option(help="Folder of recordings in which none of the words is said, for training alone.")
     ] = None,
     words: Annotated[str, typer.Option(help="Words to spot, comma-separated; overrides --task.")] = "",
     task: Annotated[str, typer.Option(help="Speech Commands task: 12, 22 or 35.")] = "12",
@@ -64,9 +86,9 @@ def train(
         Path | None, typer.Option(help="Run folder whose student to train further; without --teacher, its teacher too.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
-    name: Annotated[str | None, typer.Option(help="Name of the model; the run folder's by default.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the model; the run folder's by default.")] = "",
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score that makes a detection of a word.")] = 0.5,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run, with its settings.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")] = False,
     list_binarizers: Annotated[
         bool,
         typer.Option(
@@ -78,12 +100,19 @@ def train(
     from kws.data.tasks import TASKS, task_of_words
     from kws.errors import KwsError
     from kws_training.display import TrainingDisplay
-    from kws_training.run import new_settings, resumed_settings
+    from kws_training.inputs import Inputs
+    from kws_training.run import new_settings, resumed_inputs, resumed_settings
     from kws_training.run import train as run
 
     if resume:
+        refuse_beside_resume(context)
         settings = resumed_settings(out)
+        moved = {"data": data, "extra": extra, "negatives": negatives}
+        inputs = replace(resumed_inputs(out), **{key: path for key, path in moved.items() if path})
     else:
+        if data is None:
+            raise KwsError("--data is missing: give a folder of recordings, or --resume a run.")
+        inputs = Inputs(data, extra, negatives, teacher, student, name, threshold)
         if not words and task not in TASKS:
             raise KwsError(f"'{task}' is no task; choose {', '.join(TASKS)}, or name --words.")
         chosen = task_of_words([word.strip() for word in words.split(",")]) if words else TASKS[task]
@@ -101,16 +130,4 @@ def train(
             unknown=unknown,
         )
     with TrainingDisplay(settings, out) as display:
-        run(
-            data,
-            out,
-            settings,
-            display,
-            display.reading,
-            resume=resume,
-            teacher=teacher,
-            student=student,
-            extra=extra,
-            name=name,
-            threshold=threshold,
-        )
+        run(inputs, out, settings, display, display.reading, resume)

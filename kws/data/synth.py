@@ -81,6 +81,14 @@ def folder_name(word: str) -> str:
     return name
 
 
+def check_request(count: int, seed: int) -> None:
+    """Raises KwsError where ``count`` clips, or a ``seed``, cannot be asked for."""
+    if not 1 <= count <= MOST_CLIPS:
+        raise KwsError(f"--count {count} is out of range; give 1 to {MOST_CLIPS}.")
+    if seed < 0:
+        raise KwsError(f"--seed {seed} is negative; give 0 or more.")
+
+
 def synthesise(
     words: Sequence[str],
     out: str | Path,
@@ -114,10 +122,7 @@ def synthesise(
         KwsError: no eSpeak NG, a language that it does not speak, a word that cannot be said or is given twice, a
             folder that already holds recordings (unless ``replace``), or a count or seed out of range.
     """
-    if not 1 <= count <= MOST_CLIPS:
-        raise KwsError(f"--count {count} is out of range; give 1 to {MOST_CLIPS} clips a word.")
-    if seed < 0:
-        raise KwsError(f"--seed {seed} is negative; give 0 or more.")
+    check_request(count, seed)
     out = Path(out)
     names = [folder_name(word) for word in words]
     for name in names:

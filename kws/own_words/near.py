@@ -130,9 +130,14 @@ def _exchanged_sounds(said: list[Word], inventory: tuple[list[str], list[str]], 
 def _inventory(texts: Sequence[list[Word]]) -> tuple[list[str], list[str]]:
     """The vowels and the consonants that occur in ``texts``, without stress."""
     names = {name.lstrip(_STRESS) for words in texts for word in words for name in word} - {""}
-    names = {name for name in names if "(" not in name}  # a change of language and no sound
+    names = {name for name in names if not _is_change(name)}
     vowels = sorted(filter(_is_vowel, names))
     return vowels, sorted(names - set(vowels))
+
+
+def _is_change(name: str) -> bool:
+    """Whether it stands for a change of language, "(en)", and for no sound."""
+    return "(" in name
 
 
 def _is_vowel(name: str) -> bool:
@@ -140,5 +145,5 @@ def _is_vowel(name: str) -> bool:
 
 
 def _plain(words: list[Word]) -> list[str]:
-    """All phonemes in a row, without stress and borders of words: what makes two texts sound alike."""
-    return [name.lstrip(_STRESS) for word in words for name in word]
+    """All phonemes in a row, without stress, borders of words and changes of language: what makes texts sound alike."""
+    return [name.lstrip(_STRESS) for word in words for name in word if not _is_change(name)]

@@ -23,6 +23,7 @@ from kws.data.synth import (
     NOISE_SECONDS,
     VOICES,
     Progress,
+    check_request,
     finish,
     folder_name,
     speaker_id,
@@ -39,8 +40,10 @@ from kws.own_words.project import Project
 NEAR, SPEECH = "_near_", "_speech_"
 ABOUT = "about.json"
 """What the folder was spoken for."""
-TEXTS = 2
-"""Raised where other texts are said for the same words: near phrases of 1 could hold a word of the project."""
+TEXTS = 3
+"""Raised where other texts are said for the same words: near phrases of 1 could hold a word of the project, sentences
+of 2 an English word that sounds like one.
+"""
 
 CLIPS_A_WORD = 600
 CLIPS_NEAR = 600
@@ -86,6 +89,46 @@ def speak_project(project: Project, progress: Progress | None = None) -> list[Pa
     return written
 
 
+def speak_sentences(
+    without: Sequence[str],
+    out: Path,
+    count: int,
+    seed: int = 0,
+    language: str = "en",
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Speaks ``count`` sentences of common words, in which no word of ``without`` is heard, to ``out/*.wav``.
+
+    The folder appears when complete. The same arguments give the same files.
+
+    Args:
+        replace: write into a folder of recordings, and remove those.
+        progress: told of every finished sentence.
+
+    Raises:
+        KwsError: ``out`` is not empty (unless ``replace``) or holds more than recordings, no eSpeak NG, or a language
+            or word that it cannot speak.
+    """
+    check_request(count, seed)
+    for word in without:
+        folder_name(word)
+    out = out.resolve()
+    held = set(out.iterdir()) if out.exists() else set()
+    if held and not replace:
+        raise KwsError(f"{out}: is not empty; choose another --out, or --replace the recordings in it.")
+    if others := held - set(recordings(out) if held else []):
+        raise KwsError(f"{out}: holds {min(others).name}, which is no recording; choose another --out.")
+    clips = []
+    rng = np.random.default_rng([seed, *SPEECH.encode()])
+    for clip in _say(list(_sentences(without, count, seed, language)), language, rng):
+        clips.append(clip)
+        if progress:
+            progress("sentences", len(clips), count)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_folder(out, clips)
+
+
 def _forget_other_words(project: Project) -> None:
     """Removes what was spoken for other words, in another language or by an earlier kws: near words and sentences
     depend on all of these.
@@ -107,7 +150,7 @@ def _holds(folder: Path) -> bool:
 def _texts(project: Project, name: str, count: int) -> Iterator[str]:
     """What the ``count`` clips of a folder say."""
     if name == SPEECH:
-        yield from _sentences(project, count)
+        yield from _sentences(project.words, count, project.seed, project.language)
     elif name == NEAR:
         # A word's near phrases may hold another of the project's words.
         near = [near_phrases(word, project.language, project.seed, project.words) for word in project.words]
@@ -125,11 +168,11 @@ def _turns(size: int, count: int, rng: random.Random) -> list[int]:
     return [index for turn in rounds for index in turn][:count]
 
 
-def _sentences(project: Project, count: int) -> Iterator[str]:
-    """Common words in a row, in which none of the project's words is heard."""
-    rng = random.Random(f"{project.seed} sentences")
-    said = dict(zip(COMMON_WORDS, sounds_of(COMMON_WORDS, project.language), strict=True))
-    unwanted = sounds_of(project.words, project.language)
+def _sentences(without: Sequence[str], count: int, seed: int, language: str) -> Iterator[str]:
+    """Common words in a row, in which none of ``without`` is heard."""
+    rng = random.Random(f"{seed} sentences")
+    said = dict(zip(COMMON_WORDS, sounds_of(COMMON_WORDS, language), strict=True))
+    unwanted = sounds_of(without, language)
     for _ in range(count):
         while True:
             words = rng.choices(COMMON_WORDS, k=rng.randint(*_WORDS_A_SENTENCE))
