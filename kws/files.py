@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kws.errors import KwsError
@@ -15,16 +17,26 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         KwsError: the folder is missing or cannot be written, or the disk is full; a previous file is then unchanged.
     """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty file beside ``path``, to be filled; it takes the place of ``path`` where nothing is raised.
+
+    Raises:
+        KwsError: the folder is missing or cannot be written, or the disk is full; a previous file is then unchanged.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except OSError as error:
         raise KwsError(f"{path}: cannot be written ({error.strerror}); choose another place.") from error
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
         raise KwsError(

@@ -196,6 +196,58 @@ def test_a_first_one_that_does_not_come_up_leaves_nothing(faked: Place) -> None:
     assert faked.files() == {} and not (faked.root / "etc/kws").exists() and faked.running is None
 
 
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize("content", [program("second"), program("FLAKY")], ids=["good", "bad"])
+def test_a_connection_that_breaks_leaves_the_new_one_or_the_old_one(
+    faked: Place, tmp_path: Path, shell: str, content: bytes
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    install(program("first"))
+    before, folder, (reader, writer) = faked.files(), tmp_path / "copied", os.pipe()
+    os.close(reader)
+    folder.mkdir()
+    for name, data in {"kws-listener": content, "kws-listener.service": UNIT.encode(), "kws.txt": b""}.items():
+        (folder / name).write_bytes(data)
+    environment = os.environ | {"KWS_ROOT": str(faked.root), "KWS_PAUSE": "0"}
+    environment["PATH"] = f"{faked.tools}:{environment['PATH']}"
+    subprocess.run(
+        [shell, "-s", "--", folder],
+        input=deploy.INSTALL.encode(),
+        stdout=writer,
+        stderr=writer,
+        env=environment,
+        check=False,
+    )
+    os.close(writer)
+    assert not folder.exists()
+    if b"FLAKY" in content:
+        assert faked.files() == before and faked.running == program("first")
+    else:
+        assert faked.files() == before | {PROGRAM: content} and faked.running == content
+
+
+@pytest.mark.parametrize("full", [PROGRAM, SERVICE, SETTINGS])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_device_that_is_full_keeps_what_it_had(faked: Place, full: str, is_first: bool) -> None:
+    if not is_first:
+        install(program("first"))
+        (faked.root / SETTINGS).unlink()
+    before = faked.files()
+    # Whatever would take more room under this name gets half of it.
+    script(
+        faked.tools / "cp",
+        f'for last; do :; done; case "$last" in {faked.root}/{full}*) '
+        'echo half > "$last"; echo "cp: No space left on device" >&2; exit 1;; esac; '
+        f'exec {shutil.which("cp")} "$@"',
+    )
+    left = "there was none before" if is_first else "the previous one listens again"
+    with pytest.raises(KwsError, match=rf"installing failed: cp: No space left on device \| --- {left}"):
+        install(program("second"))
+    assert faked.files() == before and faked.running == (None if is_first else program("first"))
+    assert not (faked.root / "etc/kws").exists() or not is_first
+
+
 @pytest.mark.parametrize(
     ("machine", "content", "message"),
     [

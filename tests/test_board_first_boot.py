@@ -134,6 +134,27 @@ def test_images_of_other_kinds_are_refused(source: Path, tmp_path: Path) -> None
         first_boot.prepare(source, out, LISTENER.replace(b"\xb7", b"\x3e"))
 
 
+def test_the_source_and_an_earlier_copy_stay_where_it_cannot_be_done(source: Path, tmp_path: Path) -> None:
+    before, link, earlier = source.read_bytes(), tmp_path / "link.img", tmp_path / "earlier.img"
+    link.symlink_to(source)
+    app = cli.application()
+    (tmp_path / "listener").write_bytes(LISTENER)
+    for out in (source, link):
+        options = ["flash", "--os", source, "--program", tmp_path / "listener", "--image", out]
+        refused = CliRunner().invoke(app, [str(part) for part in options])
+        assert isinstance(refused.exception, KwsError) and "write the copy to another file" in str(refused.exception)
+    assert source.read_bytes() == before and link.is_symlink()
+
+    earlier.write_bytes(b"mine")
+    (tmp_path / "cut.img.xz").write_bytes(lzma.compress(bytes(MIB))[:-20])
+    for bad in (os_image(tmp_path / "a.img", "quiet\n"), tmp_path / "cut.img.xz"):
+        with pytest.raises(KwsError):
+            first_boot.prepare(bad, earlier, LISTENER)
+        assert earlier.read_bytes() == b"mine" and not list(tmp_path.glob(".*"))
+    with pytest.raises(KwsError, match=r"x\.img: cannot be written"):
+        first_boot.prepare(source, tmp_path / "no/x.img", LISTENER)
+
+
 def test_without_mtools_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(KwsError, match="install mtools"):

@@ -40,8 +40,7 @@ ENGINE_LOOPS = {
     2: [("expand_neon.S", "kwsi_expand_neon_2", 0)],
     4: [
         ("count_neon.S", "kwsi_count_one_neon", 0),
-        ("finish_neon.S", "kwsi_residual_neon", 8),
-        ("finish_neon.S", "kwsi_sign_neon", 4),
+        ("finish_neon.S", "kwsi_residual_neon", 16),
     ],
 }
 """Loops that make the engine's rung, and how many outputs a turn finishes; 0 where it counts products."""

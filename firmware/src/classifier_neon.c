@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Six classes at a time, by classifier_neon.S; the last six take some once more where their number is no multiple.
+ * Four classes at a time, by classifier_neon.S; the last four take some once more where their number is no multiple.
  */
 #include "kernels_neon_front.h"
 
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
-enum { CLASSES = 6 };
+enum { CLASSES = 4 };
 
-void kwsi_classifier_neon_6(const int16_t *x, int n, const int8_t *weight, int32_t *sums);
+void kwsi_classifier_neon_4(const int16_t *x, int n, const int8_t *weight, int32_t *sums);
 
 static int32_t one_class(const int16_t *x, int n, const int8_t *weight) {
     int32x4_t low = vdupq_n_s32(0), high = low;
@@ -30,7 +30,7 @@ void kwsi_classifier_neon(const int16_t *x, int n, const int8_t *weight, int cla
     }
     for (int c = 0; c < classes; c += CLASSES) {
         int first = c < classes - CLASSES ? c : classes - CLASSES;
-        kwsi_classifier_neon_6(x, n, weight + first * n, sums + first);
+        kwsi_classifier_neon_4(x, n, weight + first * n, sums + first);
     }
 }
 #endif

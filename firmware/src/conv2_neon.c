@@ -28,8 +28,8 @@ typedef struct kwsi_conv2_tables {
 void kwsi_conv2_neon_step(const uint16_t *const *columns, int fours, const uint16_t *weight,
                           const kwsi_conv2_tables_t *tables, uint64_t *words);
 
-static inline void spread(uint16_t low, uint16_t high, uint16_t *numbers) {
-    vst1q_u16(numbers, vcombine_u16(vdup_n_u16(low), vdup_n_u16(high)));
+static inline void spread(const uint16_t *low, const uint16_t *high, uint16_t *numbers) {
+    vst1q_u16(numbers, vcombine_u16(vld1_dup_u16(low), vld1_dup_u16(high)));
 }
 
 void kwsi_conv2_neon(const uint16_t *const *columns, int steps, int m, const uint16_t *weight, const int16_t *below,
@@ -38,8 +38,8 @@ void kwsi_conv2_neon(const uint16_t *const *columns, int steps, int m, const uin
     memcpy(tables.gather, kwsi_conv2_gather, sizeof tables.gather);
     for (int o = 0; o < PAIRS; o++) {
         const uint16_t *last = weight + o * KWSI_TAPS + KWSI_TAPS - 1;
-        spread(last[0], last[PAIRS * KWSI_TAPS], tables.pairs[o].tail);
-        spread((uint16_t)below[o], (uint16_t)below[o + PAIRS], tables.pairs[o].below);
+        spread(last, last + PAIRS * KWSI_TAPS, tables.pairs[o].tail);
+        spread((const uint16_t *)below + o, (const uint16_t *)below + o + PAIRS, tables.pairs[o].below);
     }
     for (; steps > 0; steps--, columns += 2, bits += m / 2) {
         if (m >= MELS) {

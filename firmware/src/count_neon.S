@@ -38,7 +38,7 @@
  * void kwsi_count_one_neon(const uint64_t *bits, const uint64_t *weight, int words, int outputs, int16_t sums[][8])
  *
  * The products of one plane: sums[o][8] = d of eight rows, bits [8][words], with weight [outputs][words]. But for four
- * words, what comes is added to the sums. Outputs, scratch and an odd last word are as above.
+ * words, what comes is added to the sums. Outputs are a multiple of 4; scratch and an odd last word are as above.
  *
  * The groups and all that follows are those of two planes. With four words, 256 inputs, a row takes two registers,
  * which are added as soon as they are counted:
@@ -246,7 +246,9 @@ function kwsi_count_one_neon
 .Lcount_one_wide:
         turn_wide 15, 16
         turn_wide 9, 0
-        subs    w11, w11, #2
+        turn_wide 15, 16
+        turn_wide 9, 0
+        subs    w11, w11, #4
         b.ne    .Lcount_one_wide
         stages  0, 0, 1
         turn_wide 15, 16

@@ -5,25 +5,30 @@
  *
  * kwsi_expand_fn for words = 2 (K = 128).
  *
- * The 8 rows of a tile, 8 registers of bits, stay; each weight is loaded once. Sums are folded across the rows; two
- * outputs, k and k + 8 of a group of sixteen, share the last folding, which leaves sixteen 8-bit sums, all complete:
+ * The 8 rows of a tile, 8 registers of bits, stay; each weight is loaded once. Two outputs, k and k + 8 of a group of
+ * sixteen, are folded together, row by row, which leaves sixteen 8-bit sums, all complete:
  *     16 EOR + 16 CNT + 15 ADDP = 47 vector operations for 16 x 128 binary products: 2.94 each.
- * Three more turn them into bits: TBL spreads the two limits, CMHI compares, URHADD shifts the answer in: (bits + 255 +
- * 1) / 2 or (bits + 0 + 1) / 2, where the lowest bit is 0 until the eighth. Pairing k with k + 8 puts each bit where it
- * belongs. What completes an output is spread over the one after.
+ * Both sums of a row lie side by side, 16 bits in all, so that LD4R spreads the limits of four pairs. CMHI compares,
+ * URHADD shifts the answer in: (bits + 255 + 1) / 2 or (bits + 0 + 1) / 2, where the lowest bit is 0 until the eighth.
+ * After eight pairs the 16 bits of a row are those of the group, in order.
  *
- * llvm-mca, cycles for 128 binary products with all that is done to them: Cortex-A53 4.08, A72 and A76 1.64.
+ * Two rows of a pair, four registers, differ in one step, are counted in the next and folded in the one after; what
+ * completes a pair is spread over the steps of the next two. So no operation waits for one just before it.
+ *
+ * 404 instructions for sixteen outputs. llvm-mca, cycles for 128 binary products with all that is done to them:
+ * Cortex-A53 3.67, A72 and A76 1.56.
  *
  * Registers
- *     x0 scratch   x1 weight   w2 outputs left   x3 below   x4 flip   x5 out   w9 bytes of a row of out
- *     w10 groups left
+ *     x0 where bits of 64 outputs go   x1 weight of k   w2 outputs left   x3 below   x4 flip   x5 out
+ *     x6 weight of k + 8   x7 192, from the second four weights of a group to the next group   x8 second, x11 first limits
+ *     x9 bytes of a row of out   w10 groups left
  *     v0-v7    rows
- *     v8-v15   for TBL: k times eight, then k + 8 times eight
- *     v16-v23  differing bits, then their counts, then sums of rows; v22, v23 carry over to the next output
- *     v24 v25  sums of the pair; then v25 its limits, and its answer
- *     v26-v29  weights of k, k + 1, k + 8, k + 9
+ *     v8-v11   weights of k .. k + 3   v12-v15 of k + 8 .. k + 11
+ *     v16-v19, v20-v23 by turns differing bits, then their counts, then sums
+ *     v24      sums of rows 0 and 1, then 0 .. 3   v25 of rows 4 and 5, then 4 .. 7
+ *     v31      of rows 2 and 3, of 6 and 7, of all
+ *     v26-v29  limits of four pairs, then answers
  *     v30      bits so far, the newest bit of a byte on top
- *     v31      limits of the group
  * Saved: d8-d15.
  */
 #include "asm.h"
@@ -32,138 +37,102 @@
 
 #if defined(__aarch64__)
 
-/* Rows 1, 3 and 5 of an output, whose registers the folding of the one before has freed. */
-.macro  odd_rows w
-        eor     v17.16b, v1.16b, \w\().16b
-        eor     v19.16b, v3.16b, \w\().16b
-        eor     v21.16b, v5.16b, \w\().16b
+/* Rows \r and \s with weights \w and \w8 enter in v\a .. v\d; those of the step before, in v\e .. v\h, are counted;
+ * those that were in v\a .. v\d are folded into v\sum. \one and \two are further instructions. */
+.macro  step a, b, c, d, e, f, g, h, r, s, w, w8, sum, one, two
+    old addp    v\a\().16b, v\a\().16b, v\b\().16b
+    mid cnt     v\f\().16b, v\f\().16b
+    old addp    v\c\().16b, v\c\().16b, v\d\().16b
+    mid cnt     v\h\().16b, v\h\().16b
+        \one
+    new eor     v\b\().16b, v\r\().16b, v\w8\().16b
+    mid cnt     v\e\().16b, v\e\().16b
+    new eor     v\d\().16b, v\s\().16b, v\w8\().16b
+    mid cnt     v\g\().16b, v\g\().16b
+        \two
+    old addp    v\sum\().16b, v\a\().16b, v\c\().16b
+    new eor     v\a\().16b, v\r\().16b, v\w\().16b
+    new eor     v\c\().16b, v\s\().16b, v\w\().16b
 .endm
 
-/* One output with weight \w, rows 1, 3 and 5 of which are there; \next is the weight of the one after. \sum takes the
- * sums of the output before; \load is an instruction, or nothing. If \k is given, the pair k is complete. */
-.macro  output w, next, sum, load, k=-1, first=0
-        eor     v16.16b, v0.16b, \w\().16b
-        eor     v18.16b, v2.16b, \w\().16b
-        eor     v20.16b, v4.16b, \w\().16b
-        cnt     v17.16b, v17.16b
-    .if \first == 0
-        addp    \sum\().16b, v22.16b, v23.16b
+/* The pair of number \k of eight enters, while the one before it, if any, is compared with its limits, v\limit, and the
+ * one before that leaves its bits, which are in v\answer. With \k = 8 none enters. */
+.macro  pair k, w, w8, limit, answer
+        stages  \k < 8, \k > 0, \k > 0
+    .if \k > 2
+        step    16, 17, 18, 19, 20, 21, 22, 23, 0, 1, \w, \w8, 25, "addp v24.16b, v24.16b, v31.16b", "urhadd v30.16b, v30.16b, v\answer\().16b"
+    .elseif \k == 2
+        step    16, 17, 18, 19, 20, 21, 22, 23, 0, 1, \w, \w8, 25, "addp v24.16b, v24.16b, v31.16b", "shl v30.16b, v\answer\().16b, #7"
+    .elseif \k == 1
+        step    16, 17, 18, 19, 20, 21, 22, 23, 0, 1, \w, \w8, 25, "addp v24.16b, v24.16b, v31.16b"
+    .else
+        step    16, 17, 18, 19, 20, 21, 22, 23, 0, 1, \w, \w8, 25
     .endif
-        eor     v22.16b, v6.16b, \w\().16b
-        eor     v23.16b, v7.16b, \w\().16b
-        \load
-        cnt     v16.16b, v16.16b
-        cnt     v18.16b, v18.16b
-        cnt     v19.16b, v19.16b
-    .if \k >= 0
-        addp    v24.16b, v24.16b, v25.16b
-        tbl     v25.16b, {v31.16b}, v\k\().16b
+    .if \k == 5
+        ld4r    {v26.8h-v29.8h}, [x8]
     .endif
-        cnt     v22.16b, v22.16b
-        cnt     v23.16b, v23.16b
-        cnt     v20.16b, v20.16b
-        cnt     v21.16b, v21.16b
-        addp    v16.16b, v16.16b, v17.16b
-        addp    v18.16b, v18.16b, v19.16b
-    .if \k >= 0
-        cmhi    v25.16b, v25.16b, v24.16b
+        stages  \k < 8, \k < 8, \k > 0
+        step    20, 21, 22, 23, 16, 17, 18, 19, 2, 3, \w, \w8, 31
+        stages  \k < 8, \k < 8, \k < 8
+    .if \k > 0
+        step    16, 17, 18, 19, 20, 21, 22, 23, 4, 5, \w, \w8, 24, "addp v25.16b, v25.16b, v31.16b", "addp v31.16b, v24.16b, v25.16b"
+        step    20, 21, 22, 23, 16, 17, 18, 19, 6, 7, \w, \w8, 31, "", "cmhi v\limit\().16b, v\limit\().16b, v31.16b"
+    .else
+        step    16, 17, 18, 19, 20, 21, 22, 23, 4, 5, \w, \w8, 24
+        step    20, 21, 22, 23, 16, 17, 18, 19, 6, 7, \w, \w8, 31
     .endif
-        addp    v22.16b, v22.16b, v23.16b
-        addp    v20.16b, v20.16b, v21.16b
-    .ifnb \next
-        odd_rows \next
-    .endif
-    .if \k == 8
-        shl     v30.16b, v25.16b, #7
-    .elseif \k > 8
-        urhadd  v30.16b, v30.16b, v25.16b
-    .endif
-        addp    v23.16b, v20.16b, v22.16b
-        addp    v22.16b, v16.16b, v18.16b
-        /* rows 0..3 are in v22, rows 4..7 in v23 */
-.endm
-
-/* 64 outputs' bits, four registers at sp + 64 of eight rows' low and eight rows' high bytes, to eight rows of 64 bits,
- * x9 bytes apart. */
-.macro  store_bits
-        ldp     d16, d17, [sp, #64]
-        ldp     d18, d19, [sp, #80]
-        ldp     d20, d21, [sp, #96]
-        ldp     d22, d23, [sp, #112]
-        ld1r    {v24.2d}, [x4], #8
-        zip1    v16.16b, v16.16b, v17.16b
-        zip1    v17.16b, v18.16b, v19.16b
-        zip1    v18.16b, v20.16b, v21.16b
-        zip1    v19.16b, v22.16b, v23.16b
-        turn_rows
-        eor     v16.16b, v16.16b, v24.16b
-        eor     v17.16b, v17.16b, v24.16b
-        eor     v18.16b, v18.16b, v24.16b
-        eor     v19.16b, v19.16b, v24.16b
-        store_rows x5
 .endm
 
 function kwsi_expand_neon_2
-        stp     d8, d9, [sp, #-128]!
-        stp     d10, d11, [sp, #16]
-        stp     d12, d13, [sp, #32]
-        stp     d14, d15, [sp, #48]
+        stp     d8, d9, [sp, #-144]!    /* limits of 16 outputs, bits of 64, what is saved */
+        stp     d10, d11, [sp, #96]
+        stp     d12, d13, [sp, #112]
+        stp     d14, d15, [sp, #128]
         ldp     q0, q1, [x0]
         ldp     q2, q3, [x0, #32]
         ldp     q4, q5, [x0, #64]
         ldp     q6, q7, [x0, #96]
-        movi    v16.16b, #1
-        movi    v17.16b, #8
-        movi    v8.16b, #0
-        ins     v8.d[1], v17.d[0]
-        add     v9.16b, v8.16b, v16.16b
-        add     v10.16b, v9.16b, v16.16b
-        add     v11.16b, v10.16b, v16.16b
-        add     v12.16b, v11.16b, v16.16b
-        add     v13.16b, v12.16b, v16.16b
-        add     v14.16b, v13.16b, v16.16b
-        add     v15.16b, v14.16b, v16.16b
+        add     x6, x1, #128
+        mov     x7, #192
+        add     x8, sp, #24
+        add     x11, sp, #16
         lsr     w9, w2, #3
 .Lexpand_64:
-        add     x0, sp, #64
+        add     x0, sp, #32
         mov     w10, #4
 .Lexpand_16:
         ldp     q16, q17, [x3], #32
-        ldp     q26, q27, [x1]
-        ldp     q28, q29, [x1, #128]
-        uzp1    v31.16b, v16.16b, v17.16b       /* limits are at most 129 */
-        odd_rows v26
-        output  v26, v28, v25, "", first=1
-        output  v28, v27, v24, ""
-        output  v27, v29, v25, "", 8
-        output  v29, v26, v24, "ldp q26, q27, [x1, #32]"
-        output  v26, v28, v25, "ldp q28, q29, [x1, #160]", 9
-        output  v28, v27, v24, ""
-        output  v27, v29, v25, "", 10
-        output  v29, v26, v24, "ldp q26, q27, [x1, #64]"
-        output  v26, v28, v25, "ldp q28, q29, [x1, #192]", 11
-        output  v28, v27, v24, ""
-        output  v27, v29, v25, "", 12
-        output  v29, v26, v24, "ldp q26, q27, [x1, #96]"
-        output  v26, v28, v25, "ldp q28, q29, [x1, #224]", 13
-        output  v28, v27, v24, ""
-        output  v27, v29, v25, "", 14
-        output  v29, "", v24, "add x1, x1, #256"
-        addp    v25.16b, v22.16b, v23.16b
+        ld1     {v8.16b-v11.16b}, [x1], #64
+        ld1     {v12.16b-v15.16b}, [x6], #64
+        sli     v16.8h, v17.8h, #8      /* limits are at most 129 */
+        str     q16, [sp, #16]
+        ld4r    {v26.8h-v29.8h}, [x11]
+        pair    0, 8, 12
+        pair    1, 9, 13, 26
+        pair    2, 10, 14, 27, 26
+        pair    3, 11, 15, 28, 27
+        ld1     {v8.16b-v11.16b}, [x1], x7
+        ld1     {v12.16b-v15.16b}, [x6], x7
+        pair    4, 8, 12, 29, 28
+        pair    5, 9, 13, 26, 29
+        pair    6, 10, 14, 27, 26
+        pair    7, 11, 15, 28, 27
+        pair    8, 0, 0, 29, 28
         subs    w10, w10, #1
-        addp    v24.16b, v24.16b, v25.16b
-        tbl     v25.16b, {v31.16b}, v15.16b
-        cmhi    v25.16b, v25.16b, v24.16b
-        urhadd  v30.16b, v30.16b, v25.16b
+        urhadd  v30.16b, v30.16b, v29.16b
         str     q30, [x0], #16
         b.ne    .Lexpand_16
-        store_bits
+        sub     x0, x0, #64
+        ld1     {v16.8h-v19.8h}, [x0]
+        ld4r    {v20.8h-v23.8h}, [x4], #8
+        flip_rows
+        store_rows x5
         subs    w2, w2, #64
         b.ne    .Lexpand_64
-        ldp     d14, d15, [sp, #48]
-        ldp     d12, d13, [sp, #32]
-        ldp     d10, d11, [sp, #16]
-        ldp     d8, d9, [sp], #128
+        ldp     d14, d15, [sp, #128]
+        ldp     d12, d13, [sp, #112]
+        ldp     d10, d11, [sp, #96]
+        ldp     d8, d9, [sp], #144
         ret
 end kwsi_expand_neon_2
 

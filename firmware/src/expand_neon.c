@@ -6,6 +6,8 @@
 
 #if defined(__aarch64__)
 
+/* In finish_neon.S and expand_neon.S. */
+void kwsi_sign_neon(const int16_t *values, int outputs, const int16_t *edges, uint16_t (*pieces)[KWSI_TILE]);
 void kwsi_expand_neon_2(const uint64_t *bits, const uint64_t *weight, int outputs, const int16_t *below,
                         const uint64_t *flip, uint64_t *out);
 void kwsi_expand_neon_4(const uint64_t *bits, const uint64_t *weight, int outputs, const int16_t *below,
@@ -15,9 +17,12 @@ void kwsi_expand_neon_4(const uint64_t *bits, const uint64_t *weight, int output
 __attribute__((noinline)) static void expand(const uint64_t *bits, const uint64_t *weight, int words, int outputs,
                                              const int16_t *below, const uint64_t *flip, uint64_t *out) {
     int16_t space[KWSI_SPACE];
-    for (int o = 0; o < outputs; o += KWSI_CHUNK) {
-        const int16_t *sums = kwsi_count_neon(bits, 1, weight + o * words, words, space);
-        kwsi_signs_neon(sums, below + o, ~flip[o / 64], out + o / 64, outputs / 64); /* d < below, thus turned */
+    uint16_t pieces[KWSI_WORD / 16][KWSI_TILE];
+    for (int o = 0; o < outputs; o += KWSI_WORD) {
+        const int16_t *sums = kwsi_count_neon(bits, 1, weight + o * words, words, KWSI_WORD, space);
+        uint64_t turned = ~flip[o / KWSI_WORD]; /* signs are of d >= below */
+        kwsi_sign_neon(sums, KWSI_WORD, below + o, pieces);
+        kwsi_store_rows_neon((const uint16_t (*)[KWSI_TILE])pieces, &turned, out + o / KWSI_WORD, (size_t)outputs / 8);
     }
 }
 

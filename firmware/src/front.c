@@ -21,16 +21,20 @@ static int smaller(int a, int b) {
 static void find_rows(const kws_state_t *s, const kwsi_front_t *front, int from, int count,
                       const int8_t *rows[INPUTS]) {
     const kws_frontend_t *f = s->model->frontend;
-    int bytes = kwsi_row_bytes(f->n_mels), frame = 2 * from - 2;
+    int bytes = kwsi_row_bytes(f->n_mels), frame = 2 * from - 2, before = frame < 0 ? 2 : 0, i = 0;
+    int inside = smaller(2 * count + 3, f->frames - frame);
     const int8_t *end = front->rows + f->frames * bytes;
-    const int8_t *at = front->rows + (front->first + (frame > 0 ? frame : 0)) % f->frames * bytes;
-    for (int i = 0; i < 2 * count + 3; i++, frame++) {
+    const int8_t *at = front->rows + (front->first + frame + before) % f->frames * bytes;
+    for (; i < before; i++) {
         rows[i] = s->padding;
-        if (frame >= 0 && frame < f->frames) {
-            rows[i] = at;
-            at += bytes;
-            at = at == end ? front->rows : at;
-        }
+    }
+    for (; i < inside; i++) {
+        rows[i] = at;
+        at += bytes;
+        at = at == end ? front->rows : at;
+    }
+    for (; i < 2 * count + 3; i++) {
+        rows[i] = s->padding;
     }
 }
 
@@ -52,14 +56,17 @@ static void compute_columns(const kws_state_t *s, const kwsi_front_t *front, int
 static void find_columns(const kws_state_t *s, const kwsi_front_t *front, int from, int count,
                          const uint16_t *columns[INPUTS]) {
     const kws_frontend_t *f = s->model->frontend;
-    int words = s->model->planes * kwsi_column_words(f->n_mels), column = 2 * from - 2, end = f->frames / 2;
-    const uint16_t *at = front->columns + (column > 0 ? column : 0) * words;
-    for (int i = 0; i < 2 * count + 3; i++, column++) {
+    int words = s->model->planes * kwsi_column_words(f->n_mels), column = 2 * from - 2, before = column < 0 ? 2 : 0;
+    int inside = smaller(2 * count + 3, f->frames / 2 - column), i = 0;
+    const uint16_t *at = front->columns + (column + before) * words;
+    for (; i < before; i++) {
         columns[i] = (const uint16_t *)s->padding;
-        if (column >= 0 && column < end) {
-            columns[i] = at;
-            at += words;
-        }
+    }
+    for (; i < inside; i++, at += words) {
+        columns[i] = at;
+    }
+    for (; i < 2 * count + 3; i++) {
+        columns[i] = (const uint16_t *)s->padding;
     }
 }
 

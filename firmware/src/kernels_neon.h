@@ -13,22 +13,35 @@ kwsi_project_fn kwsi_project_neon;
 kwsi_memory_fn kwsi_memory_neon;
 kwsi_conv2_fn kwsi_conv2_neon;
 
-/* What products are made of: outputs at a time, and the room for their sums, eight rows side by side, after 32 bytes of
- * scratch. */
-enum { KWSI_CHUNK = 64, KWSI_SPACE = 16 + KWSI_CHUNK * KWSI_TILE };
+/* What products are made of: outputs at a time, at most, and the room for their sums, eight rows side by side, after 32
+ * bytes of scratch. */
+enum { KWSI_WORD = 64, KWSI_CHUNK = 2 * KWSI_WORD, KWSI_SPACE = 16 + KWSI_CHUNK * KWSI_TILE };
 
-/* Sums, in `space`, of 64 outputs of a tile: bits [8][planes][words], weight [64][words]. */
-const int16_t *kwsi_count_neon(const uint64_t *bits, int planes, const uint64_t *weight, int words,
+/* How many of `outputs` come next after `done`. */
+static inline int kwsi_chunk(int outputs, int done) {
+    return outputs - done < KWSI_CHUNK ? outputs - done : KWSI_CHUNK;
+}
+
+/* Sums, in `space`, of a chunk of a tile's outputs: bits [8][planes][words], weight [outputs][words]. */
+const int16_t *kwsi_count_neon(const uint64_t *bits, int planes, const uint64_t *weight, int words, int outputs,
                                int16_t space[KWSI_SPACE]);
 
-/* values [64][8] and edges [64] -> out [8] words, `stride` apart, bit = (value >= edge) ^ flip. */
-void kwsi_signs_neon(const int16_t *values, const int16_t *edges, uint64_t flip, uint64_t *out, int stride);
+/* Where bits = (x >= threshold) go: threshold [channels], out [8] rows, so many bytes apart. */
+typedef struct kwsi_signs {
+    const int16_t *threshold;
+    uint64_t *out;
+    size_t bytes;
+} kwsi_signs_t;
+
+/* Four pieces of bits, 16 outputs each with the eight rows in the lanes, ^ flip -> eight words, `bytes` apart. */
+void kwsi_store_rows_neon(const uint16_t pieces[KWSI_WORD / 16][KWSI_TILE], const uint64_t *flip, uint64_t *out,
+                          size_t bytes);
 
 /* In count_neon.S and finish_neon.S. */
 void kwsi_count_two_neon(const uint64_t *bits, const void *weight, int words, int outputs, int16_t *sums, size_t row,
                          size_t column);
 void kwsi_residual_neon(const int16_t *sums, int shift, const kwsi_affine_t *affine, size_t from, size_t channels,
-                        int16_t *x);
+                        int16_t *x, const kwsi_signs_t *signs);
 
 /* Which bytes of columns 0 1, of 1 2 3 and of 3 4 make a patch. */
 extern const uint8_t kwsi_conv2_gather[3][16];

@@ -59,11 +59,10 @@
 .endm
 
 /* Eight rows of sixteen octets -> eight pairs of octets, each octet with its eight rows side by side. */
-.macro  transpose at
-        ldp     q0, q1, [sp, #\at]
-        ldp     q2, q3, [sp, #\at + 32]
-        ldp     q4, q5, [sp, #\at + 64]
-        ldp     q6, q7, [sp, #\at + 96]
+.macro  transpose
+        ld1     {v0.16b-v3.16b}, [x10], #64
+        ld1     {v4.16b-v7.16b}, [x10]
+        sub     x10, x10, #64
         zip_two v16, v20, v0, v4
         zip_two v17, v21, v1, v5
         zip_two v18, v22, v2, v6
@@ -76,10 +75,8 @@
         zip_two v18, v19, v2, v3
         zip_two v20, v21, v4, v5
         zip_two v22, v23, v6, v7
-        stp     q16, q17, [sp, #\at]
-        stp     q18, q19, [sp, #\at + 32]
-        stp     q20, q21, [sp, #\at + 64]
-        stp     q22, q23, [sp, #\at + 96]
+        st1     {v16.16b-v19.16b}, [x10], #64
+        st1     {v20.16b-v23.16b}, [x10], #64
 .endm
 
 /* Eight channels, whose counts lie in one half of v16 .. v23. */
@@ -177,9 +174,10 @@ function kwsi_memory_neon_tile
         count_two v4, v5, v6, v7, v0, v1, 64
         ldp     q2, q3, [x0, #160]
         count_two v6, v7, v0, v1, v2, v3, 96
-        transpose 0
-        transpose 128
-        transpose 256
+        mov     x10, sp
+        transpose
+        transpose
+        transpose
         movi    v8.16b, #0x55
         movi    v9.16b, #0x33
         movi    v10.16b, #0x70
@@ -225,9 +223,7 @@ function kwsi_memory_neon_tile
         tst     w7, #3
         b.ne    .Lmemory_16
         sub     x11, x11, #64
-        ldp     q16, q17, [x11]
-        ldp     q18, q19, [x11, #32]
-        turn_rows
+        ld1     {v16.8h-v19.8h}, [x11]
         store_rows x5
         cbnz    w7, .Lmemory_16
         add     sp, sp, #448

@@ -28,7 +28,7 @@ static void run_one(const uint64_t *bits, const uint64_t *weight, const kwsi_aff
 }
 
 /* `count` rows of `words`, of each the words i and i + 1, or word i and zeros where the row ends there. */
-static void gather(const uint64_t *at, int words, int i, int count, pair_t *pairs) {
+__attribute__((noinline)) static void gather(const uint64_t *at, int words, int i, int count, pair_t *pairs) {
     for (int row = 0; row < count; row++, at += words) {
         pairs[row] = (pair_t){{at[i], i + 1 < words ? at[i + 1] : 0}};
     }

@@ -33,6 +33,15 @@ static int is_array(const void *array) {
     return array && (uintptr_t)array % KWS_ALIGN == 0;
 }
 
+static int are_arrays(const void *const *arrays, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (!is_array(arrays[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 static int is_frontend(const kws_frontend_t *f) {
     if (!f || f->sample_rate < 1 || !kwsi_is_finite(f->offset) || !kwsi_is_finite(f->scale)) {
         return 0;
@@ -43,8 +52,8 @@ static int is_frontend(const kws_frontend_t *f) {
     if (!in_steps(f->n_mels, 8, MAX_MELS) || !in_steps(f->frames, 4, MAX_FRAMES)) {
         return 0;
     }
-    if (!is_array(f->window) || !is_array(f->twiddle) || !is_array(f->mel_first) || !is_array(f->mel_count) ||
-        !is_array(f->mel_weight)) {
+    const void *const arrays[] = {f->window, f->twiddle, f->mel_first, f->mel_count, f->mel_weight};
+    if (!are_arrays(arrays, sizeof arrays / sizeof *arrays)) {
         return 0;
     }
     for (int i = 0; i < f->n_mels; i++) {
@@ -71,10 +80,10 @@ static int is_stream(const kws_model_t *model) {
 }
 
 static int has_arrays(const kws_model_t *model) {
-    return model->blocks && model->depths && model->class_names && is_array(model->word_threshold) &&
-           is_array(model->conv1_weight) && is_array(model->conv1_threshold) && is_array(model->conv2_weight) &&
-           is_array(model->conv2_below) && is_array(model->linear_weight) && is_array(model->linear_scale) &&
-           is_array(model->linear_bias) && is_array(model->linear_slope) && is_array(model->class_weight);
+    const void *const arrays[] = {
+        model->word_threshold, model->conv1_weight, model->conv1_threshold, model->conv2_weight, model->conv2_below,
+        model->linear_weight,  model->linear_scale, model->linear_bias,     model->linear_slope, model->class_weight};
+    return model->blocks && model->depths && model->class_names && are_arrays(arrays, sizeof arrays / sizeof *arrays);
 }
 
 static int has_words(const kws_model_t *model) {
@@ -92,9 +101,9 @@ static int has_words(const kws_model_t *model) {
 }
 
 static int is_block(const kws_block_t *b) {
-    return is_array(b->memory_weight) && is_array(b->expand_weight) && is_array(b->project_weight) &&
-           is_array(b->memory_input) && is_array(b->memory_slope) && is_array(b->expand_input) &&
-           is_array(b->project_slope);
+    const void *const arrays[] = {b->memory_weight, b->expand_weight, b->project_weight, b->memory_input,
+                                  b->memory_slope,  b->expand_input,  b->project_slope};
+    return are_arrays(arrays, sizeof arrays / sizeof *arrays);
 }
 
 static int is_pass(const kws_model_t *model, const kws_pass_t *pass) {
@@ -102,8 +111,9 @@ static int is_pass(const kws_model_t *model, const kws_pass_t *pass) {
     for (int i = 0; i < model->n_blocks; i++) {
         known |= pass->block == &model->blocks[i];
     }
-    return known && is_array(pass->memory_scale) && is_array(pass->memory_bias) && is_array(pass->expand_below) &&
-           is_array(pass->expand_flip) && is_array(pass->project_scale) && is_array(pass->project_bias);
+    const void *const arrays[] = {pass->memory_scale, pass->memory_bias,   pass->expand_below,
+                                  pass->expand_flip,  pass->project_scale, pass->project_bias};
+    return known && are_arrays(arrays, sizeof arrays / sizeof *arrays);
 }
 
 static int is_depth(const kws_model_t *model, const kws_depth_t *depth) {

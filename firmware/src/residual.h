@@ -17,13 +17,17 @@ static inline int16_t kwsi_mulr(int16_t a, int16_t b) {
     return (int16_t)((int32_t)(lifted >> 15) - (1 << 16));
 }
 
-/* How far a count of up to `inputs` is lifted: as far as inputs << shift stays within 2^15. */
+/* How far a count of up to `inputs`, at least 2, is lifted: as far as inputs << shift stays within 2^15. */
 static inline int kwsi_shift(int inputs) {
+#if defined(__GNUC__) && defined(__aarch64__) /* an instruction there */
+    return __builtin_clz((unsigned)inputs - 1) - 17;
+#else
     int shift = 15;
     while (inputs << shift > 1 << 15) {
         shift--;
     }
     return shift;
+#endif
 }
 
 /* x + prelu(bias - scale * d), d lifted by `shift`. */

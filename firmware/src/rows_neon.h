@@ -9,29 +9,20 @@
 /* This is no C: */
 /* clang-format off */
 #if defined(__aarch64__)
-/* v16-v19, four times 16 outputs' bits, 16 of each row in its lane -> v16-v19, 64 bits of two rows each. */
-.macro  turn_rows
-        zip1    v20.8h, v16.8h, v17.8h
-        zip2    v21.8h, v16.8h, v17.8h
-        zip1    v22.8h, v18.8h, v19.8h
-        zip2    v23.8h, v18.8h, v19.8h
-        zip1    v16.4s, v20.4s, v22.4s
-        zip2    v17.4s, v20.4s, v22.4s
-        zip1    v18.4s, v21.4s, v23.4s
-        zip2    v19.4s, v21.4s, v23.4s
+/* Turns the bits in v16-v19 over where v20-v23 hold ones. */
+.macro  flip_rows
+        eor     v16.16b, v16.16b, v20.16b
+        eor     v17.16b, v17.16b, v21.16b
+        eor     v18.16b, v18.16b, v22.16b
+        eor     v19.16b, v19.16b, v23.16b
 .endm
 
-/* Stores what turn_rows left: 64 outputs. */
+/* Stores 64 outputs' bits: v16-v19, four times 16 of them, 16 of each row in its lane. */
 .macro  store_rows out
         mov     x0, \out
-        st1     {v16.d}[0], [x0], x9
-        st1     {v16.d}[1], [x0], x9
-        st1     {v17.d}[0], [x0], x9
-        st1     {v17.d}[1], [x0], x9
-        st1     {v18.d}[0], [x0], x9
-        st1     {v18.d}[1], [x0], x9
-        st1     {v19.d}[0], [x0], x9
-        st1     {v19.d}[1], [x0]
+    .irp row, 0, 1, 2, 3, 4, 5, 6, 7
+        st4     {v16.h-v19.h}[\row], [x0], x9
+    .endr
         add     \out, \out, #8
 .endm
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The operators of two planes on NEON: for 64 outputs at a time count_neon.S counts, and finish_neon.S turns eight
+ * The operators of two planes on NEON: for a chunk of outputs at a time count_neon.S counts, and finish_neon.S turns eight
  * rows' sums into x and into bits. What is left is here: patches, taps of the memory, and the order of it all.
  */
 #include "kernels_neon.h"
@@ -8,34 +8,34 @@
 
 #if defined(__aarch64__)
 
-#include "binary_neon.h"
 #include "residual.h"
+
+#include <arm_neon.h>
 
 /* The last tap of a patch; what is gathered before it, in 128-bit registers, and in rows of so many words. */
 enum { TAIL = KWSI_TAPS - 1, GATHERED = TAIL / 8, ROW = 8 };
 
 /* In finish_neon.S. */
 void kwsi_compare_two_neon(const int16_t *values, int outputs, const int16_t *edges, size_t bytes, const uint64_t *flip,
-                           uint16x8_t (*planes)[2]);
+                           uint16_t planes[2][KWSI_WORD / 16][KWSI_TILE]);
+
+static const uint64_t straight = 0, turned = UINT64_MAX;
 
 /* What 64 outputs have passed of their edges, [3] of `count`, to rows of bits [8][2] that lie `stride` words apart. */
 __attribute__((noinline)) static void compare(const int16_t *values, const int16_t *edges, int count,
                                               const uint64_t *flip, uint64_t *out, int stride) {
-    uint16x8_t planes[KWSI_CHUNK / 16][2], pieces[KWSI_CHUNK / 16];
-    kwsi_compare_two_neon(values, KWSI_CHUNK, edges, sizeof *edges * (size_t)count, flip, planes);
-    for (int plane = 0; plane < 2; plane++, out += stride) {
-        for (int piece = 0; piece < KWSI_CHUNK / 16; piece++) {
-            pieces[piece] = planes[piece][plane];
-        }
-        kwsi_store_bits(pieces, vdupq_n_u64(0), out, 2 * stride);
+    uint16_t planes[2][KWSI_WORD / 16][KWSI_TILE];
+    kwsi_compare_two_neon(values, KWSI_WORD, edges, sizeof *edges * (size_t)count, flip, planes);
+    for (int plane = 0; plane < 2; plane++) {
+        kwsi_store_rows_neon((const uint16_t (*)[KWSI_TILE])planes[plane], &straight, out + plane * stride,
+                             2 * sizeof *out * (size_t)stride);
     }
 }
 
 /* x [channels][8], threshold [3][channels] -> out [8][2][channels / 64]; x >= t is x < t turned round. */
 __attribute__((noinline)) static void take_signs(const int16_t *x, const int16_t *threshold, int channels,
                                                  uint64_t *out) {
-    static const uint64_t turned = UINT64_MAX;
-    for (int c = 0; c < channels; c += KWSI_CHUNK) {
+    for (int c = 0; c < channels; c += KWSI_WORD) {
         compare(x + c * KWSI_TILE, threshold + c, channels, &turned, out + c / 64, channels / 64);
     }
 }
@@ -43,9 +43,12 @@ __attribute__((noinline)) static void take_signs(const int16_t *x, const int16_t
 void kwsi_expand_two_neon(const uint64_t *bits, const uint64_t *weight, int words, int outputs, const int16_t *below,
                           const uint64_t *flip, uint64_t *out) {
     int16_t space[KWSI_SPACE];
-    for (int o = 0; o < outputs; o += KWSI_CHUNK) {
-        const int16_t *sums = kwsi_count_neon(bits, 2, weight + o * words, words, space);
-        compare(sums, below + o, outputs, flip + o / 64, out + o / 64, outputs / 64);
+    for (int o = 0, count; o < outputs; o += count) {
+        count = kwsi_chunk(outputs, o);
+        const int16_t *sums = kwsi_count_neon(bits, 2, weight + o * words, words, count, space);
+        for (int i = o; i < o + count; i += KWSI_WORD, sums += KWSI_WORD * KWSI_TILE) {
+            compare(sums, below + i, outputs, flip + i / 64, out + i / 64, outputs / 64);
+        }
     }
 }
 
@@ -53,9 +56,10 @@ void kwsi_project_two_neon(const uint64_t *bits, const uint64_t *weight, int wor
                            const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out) {
     int16_t space[KWSI_SPACE];
     int shift = kwsi_shift(3 * 64 * words);
-    for (int o = 0; o < outputs; o += KWSI_CHUNK) {
-        const int16_t *sums = kwsi_count_neon(bits, 2, weight + o * words, words, space);
-        kwsi_residual_neon(sums, shift, affine, (size_t)o, KWSI_CHUNK, x + o * KWSI_TILE);
+    for (int o = 0, count; o < outputs; o += count) {
+        count = kwsi_chunk(outputs, o);
+        const int16_t *sums = kwsi_count_neon(bits, 2, weight + o * words, words, count, space);
+        kwsi_residual_neon(sums, shift, affine, (size_t)o, (size_t)count, x + o * KWSI_TILE, NULL);
     }
     if (threshold) {
         take_signs(x, threshold, outputs, out);
@@ -98,10 +102,9 @@ static void count_last(const uint16_t last[2][KWSI_TILE], const uint16_t *weight
 void kwsi_conv2_two_neon(const uint16_t *const *columns, int steps, int m, const uint16_t *weight, const int16_t *below,
                          uint64_t *bits) {
     enum { OUTPUTS = KWS_CONV2_CHANNELS };
-    static const uint64_t straight = 0;
     int16_t space[KWSI_SPACE], *sums = space + KWSI_SPACE - KWSI_CHUNK * KWSI_TILE;
     uint64_t patches[2 * KWSI_TILE * ROW];
-    uint16x8_t planes[OUTPUTS / 16][2];
+    uint16_t planes[2][KWSI_WORD / 16][KWSI_TILE];
     uint16_t last[2][KWSI_TILE];
     int words = m / 2;
     for (; steps > 0; steps--, columns += 2, bits += 2 * words) {
@@ -113,7 +116,7 @@ void kwsi_conv2_two_neon(const uint16_t *const *columns, int steps, int m, const
             count_last((const uint16_t (*)[KWSI_TILE])last, weight, sums);
             kwsi_compare_two_neon(sums, OUTPUTS, below, sizeof *below * OUTPUTS, &straight, planes);
             for (int plane = 0; plane < 2; plane++) {
-                uint16x8x2_t mels_bits = vzipq_u16(planes[0][plane], planes[1][plane]);
+                uint16x8x2_t mels_bits = vzipq_u16(vld1q_u16(planes[plane][0]), vld1q_u16(planes[plane][1]));
                 memcpy(bits + plane * words + from / 2, &mels_bits, sizeof *bits * (size_t)(mels / 2));
             }
         }
@@ -200,7 +203,7 @@ static void count_memory(const uint64_t rows[KWSI_TILE + KWS_KERNEL - 1][2], con
 void kwsi_memory_two_neon(const uint64_t *bits, const uint64_t *weight, int steps, int words,
                           const kwsi_affine_t *affine, int16_t *x, const int16_t *threshold, uint64_t *out) {
     enum { BEFORE = KWS_KERNEL / 2, ROWS = KWSI_TILE + 2 * BEFORE };
-    int16_t sums[KWSI_CHUNK * KWSI_TILE];
+    int16_t sums[KWSI_WORD * KWSI_TILE];
     uint64_t rows[ROWS][2];
     int channels = 64 * words, shift = kwsi_shift(3 * KWS_KERNEL);
     for (int tile = 0; tile < steps; tile += KWSI_TILE) {
@@ -213,7 +216,7 @@ void kwsi_memory_two_neon(const uint64_t *bits, const uint64_t *weight, int step
                 rows[row][1] = at[words];
             }
             count_memory((const uint64_t (*)[2])rows, weight + word, words, sums);
-            kwsi_residual_neon(sums, shift, affine, 64 * (size_t)word, KWSI_CHUNK, x + 64 * word * KWSI_TILE);
+            kwsi_residual_neon(sums, shift, affine, 64 * (size_t)word, KWSI_WORD, x + 64 * word * KWSI_TILE, NULL);
         }
         take_signs(x, threshold, channels, out);
         x += channels * KWSI_TILE;

@@ -31,10 +31,11 @@ if command -v systemctl >/dev/null; then echo "systemd yes"; else echo "systemd 
 echo "folder $(mktemp -d /tmp/kws-XXXXXXXX)"
 """
 
-# KWS_ROOT lets tests run this on a folder in place of the root.
+# KWS_ROOT lets tests run this on a folder in place of the root. Where the connection breaks, nobody reads what is said.
 _PLACES = """\
 set -eu
-trap '' HUP
+trap '' HUP PIPE
+say() { echo "$*" || true; }
 root=${KWS_ROOT:-}
 program=$root/usr/local/bin/kws-listener
 unit=$root/etc/systemd/system/kws-listener.service
@@ -45,10 +46,11 @@ INSTALL = (
     _PLACES
     + """\
 new=$1
-trap 'rm -rf "$new"' EXIT
+touched=
+fresh=
 
-keep() { rm -f "$1.previous"; if [ -e "$1" ]; then cp -p "$1" "$1.previous"; fi; }
-restore() { if [ -e "$1.previous" ]; then mv -f "$1.previous" "$1"; else rm -f "$1"; fi; }
+keep() { rm -f "$1.previous"; if [ -e "$1" ]; then ln "$1" "$1.previous"; fi; } # a link fits on a full disk too
+restore() { rm -f "$1.new"; if [ -e "$1.previous" ]; then mv -f "$1.previous" "$1"; else rm -f "$1"; fi; }
 place() { # in one step: no reader sees half a file, and a running program is not written over
     mkdir -p "$(dirname "$3")"
     cp "$2" "$3.new"
@@ -63,6 +65,38 @@ comes_up() {
         systemctl is-active --quiet kws-listener || return 1
     done
 }
+roll_back() {
+    systemctl stop kws-listener || true
+    if [ "$fresh" ]; then
+        rm -f "$settings" "$settings.new"
+        rmdir "$(dirname "$settings")" || true
+    fi
+    if [ -e "$program.previous" ] && [ -e "$unit.previous" ]; then
+        restore "$program"
+        restore "$unit"
+        if comes_up; then
+            say "--- the previous one listens again"
+        else
+            say "--- the previous one does not come up either"
+        fi
+    else
+        systemctl disable --quiet kws-listener || true
+        restore "$program"
+        restore "$unit"
+        systemctl daemon-reload || true
+        say "--- there was none before; what was copied is removed"
+    fi
+}
+finish() { # however this script ends
+    status=$?
+    set +e
+    trap '' INT TERM
+    if [ "$touched" ]; then roll_back 2>/dev/null; fi # the last line on stderr stays what went wrong
+    rm -rf "$new" "$program.previous" "$unit.previous"
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
 
 groups=
 for group in audio gpio; do
@@ -72,58 +106,37 @@ sed "s/@GROUPS@/${groups# }/" "$new/kws-listener.service" > "$new/unit"
 
 keep "$program"
 keep "$unit"
+touched=yes
 place 755 "$new/kws-listener" "$program"
 place 644 "$new/unit" "$unit"
-fresh=
 if [ ! -e "$settings" ]; then
     fresh=yes
     place 644 "$new/kws.txt" "$settings"
 fi
 
-if comes_up; then
-    rm -f "$program.previous" "$unit.previous"
-    echo "--- log of kws-listener"
+if ! comes_up; then
+    say "--- log of the one that did not come up"
     log
-    exit 0
+    exit 3
 fi
-echo "--- log of the one that did not come up"
+touched=
+say "--- log of kws-listener"
 log
-systemctl stop kws-listener 2>/dev/null || true
-if [ -e "$program.previous" ] && [ -e "$unit.previous" ]; then
-    restore "$program"
-    restore "$unit"
-    if comes_up; then
-        echo "--- the previous one listens again"
-    else
-        echo "--- the previous one does not come up either"
-    fi
-else
-    systemctl disable --quiet kws-listener 2>/dev/null || true
-    restore "$program"
-    restore "$unit"
-    if [ "$fresh" ]; then
-        rm -f "$settings"
-        rmdir "$(dirname "$settings")" 2>/dev/null || true
-    fi
-    systemctl daemon-reload || true
-    echo "--- there was none before; what was copied is removed"
-fi
-exit 3
 """
 )
 
 UNINSTALL = (
     _PLACES
     + """\
-if [ ! -e "$program" ] && [ ! -e "$unit" ] && [ ! -e "$settings" ]; then echo "nothing was installed"; exit 0; fi
+if [ ! -e "$program" ] && [ ! -e "$unit" ] && [ ! -e "$settings" ]; then say "nothing was installed"; exit 0; fi
 systemctl disable --now --quiet kws-listener 2>/dev/null || true
 rm -f "$program" "$unit" "$settings" "$program.previous" "$unit.previous"
 rmdir "$(dirname "$settings")" 2>/dev/null || true
 systemctl daemon-reload || true
 systemctl reset-failed kws-listener 2>/dev/null || true
-echo "removed"
+say "removed"
 left=$(dirname "$settings")
-if [ -d "$left" ]; then echo "$left stays: it holds other files"; fi
+if [ -d "$left" ]; then say "$left stays: it holds other files"; fi
 """
 )
 
@@ -252,7 +265,8 @@ def install(connection: Connection, program: bytes, name: str, say: Callable[[st
     if result.returncode == 3:
         raise KwsError(f"{connection.host}: the new listener did not come up: {' | '.join(result.stdout.splitlines())}")
     if result.returncode != 0:
-        raise KwsError(f"{connection.host}: installing failed: {_last_line(result.stderr)}.")
+        said = " | ".join([_last_line(result.stderr), *result.stdout.splitlines()])
+        raise KwsError(f"{connection.host}: installing failed: {said}.")
     return result.stdout
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from kws.board.elf import Program, inspect
 from kws.board.unit import SETTINGS, UNIT
 from kws.errors import KwsError
+from kws.files import replacing
 
 WORDS = (
     "systemd.run=/boot/firmware/kws/install.sh systemd.run_success_action=reboot "
@@ -51,28 +52,37 @@ _FAT_TYPES = (0x0B, 0x0C, 0x0E)
 
 
 def prepare(source: Path, out: Path, listener: bytes, settings: str = SETTINGS) -> None:
-    """Writes to ``out`` a copy of ``source`` that installs the listener.
+    """Writes to ``out``, whole or not at all, a copy of ``source`` that installs the listener.
 
     Args:
         source: an image of Raspberry Pi OS, .img or .img.xz.
-        out: to be written; an earlier file of that name is lost.
+        out: to be written, another file than ``source``; an earlier one of that name is lost.
         listener: a static program for AArch64.
         settings: text of kws.txt.
 
     Raises:
-        KwsError: not such an image, one that was prepared already, mtools is missing, or the card's partition is full.
+        KwsError: not such an image, one that was prepared already, mtools is missing, the card's partition is full, or
+            ``out`` cannot be written or is ``source``; an earlier ``out`` is then unchanged.
     """
+    if out.exists() and out.samefile(source):
+        raise KwsError(f"{out}: is the image to be copied; write the copy to another file.")
     if inspect(listener, "the listener") != Program("aarch64", static=True):
         raise KwsError("The listener is no static program for aarch64; make one with `kws build`.")
     for tool in ("mcopy", "mmd"):
         if shutil.which(tool) is None:
             raise KwsError(f"{tool} is not installed; install mtools to change an image of Raspberry Pi OS.")
     try:
-        with lzma.open(source) if source.suffix == ".xz" else source.open("rb") as whole, out.open("wb") as copy:
-            shutil.copyfileobj(whole, copy, 1 << 20)
+        with lzma.open(source) if source.suffix == ".xz" else source.open("rb") as whole, replacing(out) as image:
+            with image.open("wb") as copy:
+                shutil.copyfileobj(whole, copy, 1 << 20)
+            _add_listener(source, image, listener, settings)
     except (lzma.LZMAError, EOFError) as error:
         raise KwsError(f"{source}: is damaged ({error}); download it again.") from error
-    drive = f"{out}@@{_fat_offset(source, out)}"
+
+
+def _add_listener(source: Path, image: Path, listener: bytes, settings: str) -> None:
+    """Changes ``image``, which messages call ``source``."""
+    drive = f"{image}@@{_fat_offset(source, image)}"
     with tempfile.TemporaryDirectory(prefix="kws-os-") as name:
         folder = Path(name)
         _mtools(source, "mcopy", "-n", "-i", drive, "::cmdline.txt", str(folder / "cmdline.txt"))

@@ -54,6 +54,7 @@ OF_FUNCTION = {
     "kwsi_count_two_neon": "products",
     "kwsi_compare_two_neon": "edges",
     "kwsi_sign_neon": "edges",
+    "kwsi_store_rows_neon": "edges",
     "kwsi_residual_neon": "residual",
     "count_memory": "memory",
     "kwsi_memory_two_neon": "memory",
