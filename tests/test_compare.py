@@ -148,6 +148,27 @@ def test_hashes_follow_what_matters_and_nothing_else():
         ("[[schedule.float]]", "[[schedule.int8]]", "has no schedule for float"),
         ('"gentle"', '"wild"', "'wild' is no augmentation"),
         ("batch = 16", "batch = ", "not a TOML file"),
+        # What could only fail, some of it after all the training.
+        ("channels = 64", "channels = 320", "channels = 320: give a multiple of 64, 64 to 256"),
+        ("blocks = 2", "blocks = 100", "blocks = 100: give a whole number, 1 to 64"),
+        ("smoothing = 0.1", "smoothing = 2", "smoothing = 2 of a stage of 'float': give a number, from 0 to 1"),
+        ("smoothing = 0.1", "unknown = 21", "unknown = 21 of a stage of 'float': give a number, from 0 to 20"),
+        ("rate = 5e-4", "rate = nan", "rate = nan of a stage of 'int8': give a number, 0 or more"),
+        ("rate = 5e-4", "rate = inf", "rate = inf of a stage of 'int8': give a number, 0 or more"),
+        ('words = ["low", "high"]', 'words = "yes"', "words = 'yes': give a list of words"),
+        ('words = ["low", "high"]', "words = [1, 2]", r"words = \[1, 2\]: give a list of words"),
+        ('words = ["low", "high"]', "words = []", "No word given"),
+        ('words = ["low", "high"]', 'task = "13"', "'13' is no task; choose 12, 22, 35"),
+        ("batch = 16", 'preset = ["bifsmn"]', r"\['bifsmn'\] is no preset; choose bifsmn"),
+        ("bits = 1", "bits = 1\nbinarizer = 3", "binarizer = 3: give a name in quotes"),
+        ("bits = 1", "bits = []", r"bits = \[\] makes no cell"),
+        ('network = "bifsmn"', 'network = [["bifsmn"]]', r"\['bifsmn'\] is no network; choose"),
+        ('"gentle"', '["gentle"]', r"\['gentle'\] is no augmentation; choose"),
+        (
+            "[[schedule.float]]",
+            "[schedule.float]",
+            r"schedule.float = .*: write every entry under.*\[\[schedule.float\]\]",
+        ),
     ],
 )
 def test_what_a_grid_cannot_say_is_one_sentence(tmp_path, old, new, sentence):

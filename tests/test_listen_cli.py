@@ -324,7 +324,7 @@ def test_a_file_that_cannot_be_kept_does_not_end_listening(tmp_path, invoke, rec
     def full(path, data):
         raise KwsError(f"{path}: cannot be written (No space left on device); free some space.")
 
-    monkeypatch.setattr("kws.listen.capture.write_atomically", full)
+    monkeypatch.setattr("kws.listen.capture.write_wav", full)
     record(np.concatenate([tones(16000, PLAN), np.zeros(16000)])[:, None], 16000)
     result = invoke("--json", "--capture", tmp_path)
     assert result.exit_code == 0, result.output

@@ -274,11 +274,22 @@ def test_a_card_at_the_rate_that_is_asked_for(listener: Path, tmp_path: Path) ->
         process.terminate()
 
 
-def test_an_overrun_is_said_and_listening_goes_on(listener: Path, model: FoldedModel, tmp_path: Path) -> None:
-    pcm = stimulus(8, 40000)
-    result = call(listener, env=card(tmp_path, pcm[:, None] / 32768, "s16", script="900x 20000x"))
-    assert lines(result) == heard(model, pcm)
+def test_an_overrun_is_said_and_listening_begins_anew(listener: Path, model: FoldedModel, tmp_path: Path) -> None:
+    pcm = np.tile(stimulus(8, 40000), 3)
+    result = call(listener, env=card(tmp_path, pcm[:, None] / 32768, "s16", script="39900x 80100x"))
+    expected = [event for part in np.split(pcm, [39900, 80100]) for event in heard(model, part)]
+    # Times hold how long the listener took, which is another test's.
+    assert [event | {"time": 0} for event in lines(result)] == [event | {"time": 0} for event in expected]
     assert "sound was lost: 2 overruns so far" in result.stderr
+
+
+def test_time_goes_on_while_sound_is_lost(listener: Path, model: FoldedModel, tmp_path: Path) -> None:
+    pcm = stimulus(8, 40000)
+    result = call(listener, env=card(tmp_path, pcm[:, None] / 32768, "s16", script="900p"))
+    found, expected = lines(result), heard(model, pcm[900:])
+    assert [event["word"] for event in found] == [event["word"] for event in expected] and len(found) > 5
+    shifts = [event["time"] - as_before["time"] for event, as_before in zip(found, expected, strict=True)]
+    assert min(shifts) >= 0.5 and max(shifts) - min(shifts) <= 0.0011  # times have three decimals
 
 
 @pytest.mark.parametrize("what", ["g", "s"])
@@ -353,6 +364,7 @@ def test_a_program_that_takes_too_long_is_ended_with_all_it_started(
     program = script(tmp_path / "act", f"trap '' TERM; sleep 600 & echo $! > {pid}; wait; wait; sleep 600")
     result = call(listener, "--exec", program, "--exec-seconds", 0.2, "--wav", path)
     assert result.returncode == 0 and "takes longer than 0.2 s" in result.stderr
+    assert "by signal" not in result.stderr  # the listener's own
     for _ in range(100):
         state = Path(f"/proc/{pid.read_text().strip()}/stat")
         if not state.exists() or ") Z" in state.read_text():
@@ -365,6 +377,10 @@ def test_a_program_that_fails_is_reported(listener: Path, tmp_path: Path) -> Non
     path = tmp_path / "sound.wav"
     soundfile.write(path, stimulus(8, 40000), 16000)
     assert "ended with status 3" in call(listener, "--exec", script(tmp_path / "a", "exit 3"), "--wav", path).stderr
+    killed = script(tmp_path / "c", "kill -SEGV $$")
+    assert "was ended by signal 11" in call(listener, "--exec", killed, "--wav", path).stderr
+    absent = script(tmp_path / "d", "no-such-command")
+    assert "ended with status 127" in call(listener, "--exec", absent, "--wav", path).stderr
     odd = tmp_path / "b"
     odd.write_text("no program at all")
     odd.chmod(0o755)
@@ -638,6 +654,15 @@ def test_a_file_that_is_no_settings(listener: Path, tmp_path: Path, content: byt
     path.write_bytes(content)
     result = call(listener, "--settings", path)
     assert result.returncode == 2 and "is no settings file" in result.stderr
+
+
+def test_a_second_settings_file_is_refused(listener: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.txt", tmp_path / "b.txt"
+    first.write_text("device = studio mic\n")
+    second.write_text("gain = 3\n")
+    result = call(listener, "--settings", first, "--settings", second)
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert f"--settings {second}: give one settings file; {first} is one already" in result.stderr
 
 
 def wav(tag: int = 1, channels: int = 1, rate: int = 16000, bits: int = 16, size: int = 400) -> bytes:

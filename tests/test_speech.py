@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.errors import KwsError
-from kws_training.speech import SPEED, STEP, Speech, read_negatives
+from kws_training.dataset import read_negatives
+from kws_training.speech import SPEED, STEP, Speech
 
 WINDOW = 1000
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +20,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kws.data.audio import read_audio
-from kws.data.tasks import BACKGROUND_STRETCH, FILLER_SHARE, SILENCE, Clip, Corpus, Task, evaluation_set, require_words
+from kws.data.tasks import (
+    BACKGROUND_STRETCH,
+    FILLER_SHARE,
+    SILENCE,
+    Clip,
+    Corpus,
+    Task,
+    evaluation_set,
+    recordings,
+    require_words,
+)
 from kws.errors import KwsError
 from kws.features import Preset, place_clip
 from kws_training.augment import Augmentation, add_noise, apply_gain, mask_spectrum, place
@@ -78,6 +89,26 @@ def load(items: list[tuple[Clip, int]], progress: Progress, title: str) -> Loade
                 kept.append(index)
     labels = np.array([label for _, label in items], np.int64)
     return Loaded(pcm[kept], labels[kept], [items[index][0].word for index in kept], skipped)
+
+
+def read_negatives(folder: Path, progress: Progress) -> tuple[list[NDArray[np.int16]], list[str]]:
+    """The recordings directly in ``folder``, int16 [n] at 16 kHz; and a sentence for each that cannot be read.
+
+    Raises:
+        KwsError: no such folder, or no readable recording directly in it.
+    """
+    if not folder.is_dir():
+        raise KwsError(f"{folder}: no such folder; give one of recordings in which none of the words is said.")
+    paths = recordings(folder)
+    pcm, skipped = [], []
+    for path in progress(paths, len(paths), "Reading negatives"):
+        try:
+            pcm.append(read_audio(path))
+        except KwsError as error:
+            skipped.append(str(error))
+    if not pcm:
+        raise KwsError(f"{folder}: no readable recording directly in it; give a folder of them, without the words.")
+    return pcm, skipped
 
 
 def number_words(words: list[str]) -> tuple[NDArray[np.int64], int]:

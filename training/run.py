@@ -18,13 +18,12 @@ from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, FoldedModel
 from kws_training import checkpoint
 from kws_training.config import Settings, recipe
 from kws_training.curves import draw_curves
-from kws_training.dataset import Progress, TrainingData
+from kws_training.dataset import Progress, TrainingData, read_negatives
 from kws_training.distillation import HIDDEN_LOSSES
 from kws_training.inputs import Inputs
 from kws_training.loop import CHECKPOINT, NOTHING, Given, Run, Watcher, refuse_run
 from kws_training.networks import NETWORKS, BiFSMN, Topology, deltas_of, network_name
 from kws_training.quantizers import DEFAULT, find
-from kws_training.speech import read_negatives
 
 MOST_UNKNOWN = 20.0
 

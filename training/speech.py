@@ -8,19 +8,14 @@ and formants with it and makes more speakers of few.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from kws.data.audio import SAMPLE_RATE, read_audio
-from kws.data.tasks import recordings
+from kws.data.audio import SAMPLE_RATE
 from kws.errors import KwsError
-
-Progress = Callable[[Iterable, int, str], Iterable]
 
 SPEED = 0.2
 """Largest relative change of speed: more than a word's, since nobody has to understand it."""
@@ -36,26 +31,6 @@ STEP = SAMPLE_RATE // 100
 
 AROUND = 1000
 """Such places, ten seconds, over which speech is taken to be about as loud."""
-
-
-def read_negatives(folder: Path, progress: Progress) -> tuple[list[NDArray[np.int16]], list[str]]:
-    """The recordings directly in ``folder``, int16 [n] at 16 kHz; and a sentence for each that cannot be read.
-
-    Raises:
-        KwsError: no such folder, or no readable recording directly in it.
-    """
-    if not folder.is_dir():
-        raise KwsError(f"{folder}: no such folder; give one of recordings in which none of the words is said.")
-    paths = recordings(folder)
-    pcm, skipped = [], []
-    for path in progress(paths, len(paths), "Reading negatives"):
-        try:
-            pcm.append(read_audio(path))
-        except KwsError as error:
-            skipped.append(str(error))
-    if not pcm:
-        raise KwsError(f"{folder}: no readable recording directly in it; give a folder of them, without the words.")
-    return pcm, skipped
 
 
 class Speech:

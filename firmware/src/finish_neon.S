@@ -4,8 +4,8 @@
  *                            const uint64_t *flip, uint16_t planes[2][4][8])
  *
  * What eight rows' values have passed of three edges, which lie `bytes` apart, as bits of both planes: of every sixteen
- * outputs, at most 64, a register each, with 16 bits of a row in its lane. p = (value < first edge) ^ flip, and q that of the second
- * edge where p is 1, of the third where it is 0.
+ * outputs, at most 64, a register each, with 16 bits of a row in its lane. p = (value < first edge) ^ flip, and q that
+ * of the second edge where p is 1, of the third where it is 0.
  *
  * Four outputs a turn: LD4R spreads four edges, which costs a fourth of spreading them one by one; CMGT compares and
  * SRI shifts the answer in. Which edge counts depends on flip, which differs from output to output; to compare with

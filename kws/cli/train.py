@@ -63,7 +63,10 @@ def train(
     task: Annotated[str, typer.Option(help="Speech Commands task: 12, 22 or 35.")] = "12",
     preset: Annotated[str, typer.Option(help="Feature preset.")] = "bifsmn",
     recipe: Annotated[
-        str, typer.Option(help="Stages: standard; quick for a first try; running, for a --student, among other words.")
+        str,
+        typer.Option(
+            help="Stages: standard; quick for a try; listening, among other words; running, so for a --student."
+        ),
     ] = "standard",
     network: Annotated[
         str, typer.Option(help="bifsmn: one bit an input; bifsmnv2: two, at up to twice the work.")

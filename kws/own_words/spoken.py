@@ -125,7 +125,6 @@ def speak_sentences(
         clips.append(clip)
         if progress:
             progress("sentences", len(clips), count)
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_folder(out, clips)
 
 

@@ -5,8 +5,8 @@
  *
  *   FAKE_FORMAT, FAKE_CHANNELS, FAKE_RATE   the only format (its ALSA number), channel count and rate that it offers
  *   FAKE_SOUND   a file of raw frames; at its end, the process gets SIGTERM
- *   FAKE_SCRIPT  what happens at which frame, such as "4000x 9000g": x overrun, g gone (absent for two attempts to
- *                open), s stalled until it is opened again
+ *   FAKE_SCRIPT  what happens at which frame, such as "4000x 9000g": x overrun, p overrun after half a second, g gone
+ *                (absent for two attempts to open), s stalled until it is opened again
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -109,6 +109,10 @@ static int fake_read(struct snd_xferi *transfer) {
         return fake_no(EBADFD);
     }
     switch (fake_happening()) {
+    case 'p':
+        poll(NULL, 0, 500);
+        fake_running = 0;
+        return fake_no(EPIPE);
     case 'x':
         fake_running = 0;
         return fake_no(EPIPE);

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from typing import Any
 from kws.data.tasks import TASKS, Task, task_of_words
 from kws.errors import KwsError
 from kws.features import PRESETS
+from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS
 from kws_training.augment import GENTLE, MODERATE, STRONG
 from kws_training.config import StageSettings
 from kws_training.networks import NETWORKS as OWN
 from kws_training.networks import deltas_of
 from kws_training.quantizers import BINARIZERS, DEFAULT
 from kws_training.rivals import NETWORKS as RIVALS
+from kws_training.run import MOST_UNKNOWN
 
 FLOAT_NETWORK = "bifsmn"
 FLOAT_BITS, INT8_BITS = 32, 8
@@ -136,16 +139,13 @@ def read_grid(path: Path) -> Grid:
 
 def _grid(content: dict[str, Any]) -> Grid:
     content = dict(content)
-    cells = tuple(cell for entry in content.pop("cells", []) for cell in _cells(entry))
+    cells = tuple(cell for entry in _tables("cells", content.pop("cells", [])) for cell in _cells(entry))
     if not cells:
         raise KwsError("names no cell; add a [[cells]] entry.")
     doubled = next((cell for cell in cells if cells.count(cell) > 1), None)
     if doubled:
         raise KwsError(f"names {doubled.title} twice; name every cell once.")
-    schedule = {kind: tuple(_stage(kind, one) for one in many) for kind, many in content.pop("schedule", {}).items()}
-    unknown = set(schedule) - {"float", "activations", "binary", "int8"}
-    if unknown:
-        raise KwsError(f"'{unknown.pop()}' is no kind of stage; choose float, activations, binary or int8.")
+    schedule = _schedule(content.pop("schedule", {}))
     needed = {"float"}
     for cell in cells:
         if cell.bits != FLOAT_BITS:
@@ -153,23 +153,52 @@ def _grid(content: dict[str, Any]) -> Grid:
     lacking = sorted(kind for kind in needed if not schedule.get(kind))
     if lacking:
         raise KwsError(f"has no schedule for {', '.join(lacking)}; add [[schedule.{lacking[0]}]].")
-    words, task = content.pop("words", None), str(content.pop("task", "12"))
-    if words is None and task not in TASKS:
-        raise KwsError(f"'{task}' is no task; choose {', '.join(TASKS)}, or give words.")
-    preset = content.pop("preset", "bifsmn")
-    if preset not in PRESETS:
-        raise KwsError(f"'{preset}' is no preset; choose {' or '.join(PRESETS)}.")
+    words, name = content.pop("words", None), str(content.pop("task", "12"))
+    task = TASKS[_one_of(TASKS, "task", name)] if words is None else _own_task(words)
+    preset = _one_of(PRESETS, "preset", content.pop("preset", "bifsmn"))
     batch = _whole("batch", content.pop("batch", 128), 1)
     if content:
         raise KwsError(f"'{next(iter(content))}' is no setting of a grid.")
-    return Grid(task_of_words(words) if words else TASKS[task], preset, batch, schedule, cells)
+    return Grid(task, preset, batch, schedule, cells)
+
+
+def _one_of(known: Collection[str], what: str, value: object) -> str:
+    """``value`` if it is a name of ``known``; else a KwsError."""
+    if not isinstance(value, str) or value not in known:
+        raise KwsError(f"{value!r} is no {what}; choose {', '.join(known)}.")
+    return value
+
+
+def _tables(name: str, value: object) -> list[dict[str, Any]]:
+    """``value`` if it is what TOML makes of [[name]]; else a KwsError."""
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise KwsError(f"{name} = {value!r}: write every entry under a line [[{name}]].")
+    return value
+
+
+def _own_task(words: object) -> Task:
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise KwsError(f'words = {words!r}: give a list of words in quotes, such as ["yes", "no"].')
+    return task_of_words(words)
+
+
+def _schedule(content: object) -> dict[str, tuple[StageSettings, ...]]:
+    if not isinstance(content, dict):
+        raise KwsError(f"schedule = {content!r}: write every stage under a line such as [[schedule.float]].")
+    for kind in content:
+        _one_of(("float", "activations", "binary", "int8"), "kind of stage", kind)
+    return {
+        kind: tuple(_stage(kind, one) for one in _tables(f"schedule.{kind}", many)) for kind, many in content.items()
+    }
+
+
+MOST = {"unknown": MOST_UNKNOWN, "smoothing": 1.0}
+"""Of a stage's numbers; the others have no bound."""
 
 
 def _stage(kind: str, content: dict[str, Any]) -> StageSettings:
     content = dict(content)
-    name = content.pop("augmentation", "moderate")
-    if name not in AUGMENTATIONS:
-        raise KwsError(f"'{name}' is no augmentation; choose {', '.join(AUGMENTATIONS)}.")
+    name = _one_of(AUGMENTATIONS, "augmentation", content.pop("augmentation", "moderate"))
     known = {entry.name for entry in fields(StageSettings)} - {"name", "augmentation"}
     wrong = [key for key in content if key not in known]
     if wrong:
@@ -179,16 +208,20 @@ def _stage(kind: str, content: dict[str, Any]) -> StageSettings:
         raise KwsError(f"a stage of '{kind}' lacks {', '.join(lacking)}.")
     _whole("epochs", content["epochs"], 1)
     for key, value in content.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise KwsError(f"{key} = {value!r} of a stage of '{kind}': give a number, 0 or more.")
+        most = MOST.get(key, math.inf)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not is_number or not 0 <= value <= most:
+            allowed = f"from 0 to {most:g}" if key in MOST else "0 or more"
+            raise KwsError(f"{key} = {value!r} of a stage of '{kind}': give a number, {allowed}.")
     return StageSettings(kind, augmentation=AUGMENTATIONS[name], **content)
 
 
-def _whole(name: str, value: object, least: int, multiple: int = 1) -> int:
-    """``value`` if it is a whole number, ``least`` or more, and a multiple of ``multiple``; else a KwsError."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least or value % multiple:
-        kind = f"a multiple of {multiple}" if multiple > 1 else f"a whole number, {least} or more"
-        raise KwsError(f"{name} = {value!r}: give {kind}.")
+def _whole(name: str, value: object, least: int, most: float = math.inf, multiple: int = 1) -> int:
+    """``value`` if it is a whole number, ``least`` to ``most``, and a multiple of ``multiple``; else a KwsError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most or value % multiple:
+        kind = f"a multiple of {multiple}" if multiple > 1 else "a whole number"
+        allowed = f"{least} or more" if most == math.inf else f"{least} to {most}"
+        raise KwsError(f"{name} = {value!r}: give {kind}, {allowed}.")
     return value
 
 
@@ -203,31 +236,34 @@ def _cells(entry: dict[str, Any]) -> Iterator[Cell]:
     if "network" not in entry:
         raise KwsError("an entry of cells names no network.")
     axes = {name: value if isinstance(value, list) else [value] for name, value in entry.items()}
+    empty = next((name for name, values in axes.items() if not values), None)
+    if empty:
+        raise KwsError(f"{empty} = [] makes no cell; give it a value, or leave it out.")
     for values in itertools.product(*axes.values()):
         yield _cell(dict(zip(axes, values, strict=True)))
 
 
 def _cell(values: dict[str, Any]) -> Cell:
-    network = values["network"]
+    network = _one_of((*OWN, *RIVALS), "network", values["network"])
     bits, seed = _whole("bits", values.get("bits", FLOAT_BITS), 1), _whole("seed", values.get("seed", 0), 0)
     if network not in OWN:
-        if network not in RIVALS:
-            raise KwsError(f"'{network}' is no network; choose {', '.join((*OWN, *RIVALS))}.")
         extra = [name for name in ("binarizer", "channels", "blocks") if name in values]
         if extra:
             raise KwsError(f"{network} has no {extra[0]}; give it network, bits and seed.")
         if bits not in (FLOAT_BITS, INT8_BITS):
             raise KwsError(f"{network} has no form of {bits} bits; choose {FLOAT_BITS} or {INT8_BITS}.")
         return Cell(network, bits, seed=seed)
-    channels = _whole("channels", values.get("channels", 128), 64, 64)
-    blocks = _whole("blocks", values.get("blocks", 8), 1)
+    channels = _whole("channels", values.get("channels", 128), 64, MAX_CHANNELS, 64)
+    blocks = _whole("blocks", values.get("blocks", 8), 1, MAX_BLOCKS)
     if network != FLOAT_NETWORK and bits != 1:
         raise KwsError(f"{network} of {bits} bits has no second plane; name {FLOAT_NETWORK}, or give it bits = 1.")
     return Cell(network, bits, _binarizer(network, bits, values.get("binarizer")), channels, blocks, seed)
 
 
-def _binarizer(network: str, bits: int, name: str | None) -> str:
+def _binarizer(network: str, bits: int, name: object) -> str:
     """The binarizer of ``bits``: one bit has names of its own, more are dorefa's, uniform's or int8's."""
+    if name is not None and not isinstance(name, str):
+        raise KwsError(f"binarizer = {name!r}: give a name in quotes; see kws train --list-binarizers.")
     if bits == FLOAT_BITS:
         if name is not None:
             raise KwsError(f"{network} of {bits} bits is float and has no binarizer.")

@@ -35,7 +35,7 @@ typedef struct capture {
 int capture_open(capture_t *capture, const char *wanted, int (*rate_fits)(unsigned rate), char *why, size_t why_size);
 
 /* Up to CAPTURE_BLOCK frames into `out` as samples_to_mono gives them, waiting `timeout_ms` at most. Returns their
- * count or a capture_status_t. An overrun is counted and capture goes on. */
+ * count or a capture_status_t. An overrun is counted, capture goes on, and what comes next follows after a gap. */
 int capture_read(capture_t *capture, int channel, float gain, int timeout_ms, float *out);
 
 void capture_close(capture_t *capture);

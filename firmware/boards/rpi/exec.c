@@ -74,7 +74,9 @@ void runner_tick(runner_t *runner, int64_t now_ms) {
         return;
     }
     if (waitpid(runner->pid, &status, WNOHANG) == runner->pid) {
-        if (WIFEXITED(status) && WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != NOT_RUN) {
+        if (!runner->told && WIFSIGNALED(status)) {
+            say("%s was ended by signal %d", runner->program, WTERMSIG(status));
+        } else if (!runner->told && WIFEXITED(status) && WEXITSTATUS(status) != 0) {
             say("%s ended with status %d", runner->program, WEXITSTATUS(status));
         }
         runner->pid = 0;

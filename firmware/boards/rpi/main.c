@@ -87,7 +87,8 @@ static kws_state_t *kws;
 static volatile sig_atomic_t stopping;
 static int output_gone;
 
-/* Where the stream's sample 0 lies, in samples since the first microphone opened: the gap of an unplugged one counts. */
+/* Where the stream's sample 0 lies, in samples since the first microphone opened: what was lost while one was unplugged
+ * or nobody read it counts. */
 static uint64_t stream_began, samples_fed;
 static int64_t first_opened; /* ms; 0 before */
 
@@ -159,6 +160,7 @@ static void watch_silence(const float *sound, size_t n) {
     }
 }
 
+/* What comes next does not follow what came before. */
 static void begin_stream(void) {
     resampler_init(&resampler, capture.rate, (unsigned)model->frontend->sample_rate);
     int64_t now = clock_ms();
@@ -214,6 +216,7 @@ static void listen_to_microphone(void) {
         }
         if (capture.overruns > overruns) {
             overruns = capture.overruns;
+            begin_stream();
             say("sound was lost: %lu overrun%s so far", overruns, overruns == 1 ? "" : "s");
         }
         tick();
@@ -312,18 +315,23 @@ static int is_flag(const char *name) {
     return strcmp(name, "--help") == 0 || strcmp(name, "--list") == 0 || strcmp(name, "--show-model") == 0;
 }
 
-/* Loads the model that the command line or a settings file names, the last of them. One that a settings file names and
- * that is no good leaves the one compiled in: a device with a fault in its settings still listens. Returns 0 where the
- * program cannot go on. */
+/* Loads the model that the command line or the settings file names, the last of them. One that the settings file names
+ * and that is no good leaves the one compiled in: a device with a fault in its settings still listens. Returns 0 where
+ * the program cannot go on, as with two settings files: there is room for the text of one. */
 static int choose_model(int argc, char **argv) {
     static char from_settings[OPTIONS_PATH];
-    const char *path = NULL;
+    const char *path = NULL, *settings = NULL;
     char why[512];
     for (int i = 1; i + 1 < argc; i += is_flag(argv[i]) ? 1 : 2) {
         if (strcmp(argv[i], "--model") == 0) {
             path = argv[i + 1];
         } else if (strcmp(argv[i], "--settings") == 0) {
-            int found = options_find_model(&options, argv[i + 1], from_settings);
+            if (settings) {
+                say("--settings %s: give one settings file; %s is one already", argv[i + 1], settings);
+                return 0;
+            }
+            settings = argv[i + 1];
+            int found = options_find_model(&options, settings, from_settings);
             if (found < 0) {
                 return 0;
             }
