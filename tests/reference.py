@@ -182,7 +182,7 @@ class Simulation:
         listen: depth that wakes it; None where every window is decided at ``delta``.
         wake, gate: as set.
         decision: the settings of the decision, and what the stream last decided.
-        classified: windows by depth; 0: those that the gate spared.
+        classified: windows by depth; 0: those that none classified.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -213,7 +213,7 @@ class Simulation:
         events = []
         for end in range((old // step + 1) * step, len(sound) + 1, step):
             self.heard = sound[:end]
-            if self.quiet and self.listen:
+            if self.quiet:
                 self.quiet = False
                 self.classified[0] += 1
                 continue

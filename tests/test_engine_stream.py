@@ -424,9 +424,11 @@ def test_the_deeper_depth_answers_for_what_wakes_it() -> None:
     stream.set_wake(0.95)  # nothing wakes it
     assert stream.feed(np.zeros(PRESET.hop, np.int16))[0].word == "word1"
     assert stream.classified == {0: 0, 1: 1, 2: 0, 4: 2}
-    stream.set_depth(SILENCE)  # ends the rest that would follow
+    stream.set_depth(SILENCE)
+    puppet.hear()  # left out all the same
+    assert stream.classified == {0: 1, 1: 1, 2: 0, 4: 2}
     puppet.hear()
-    assert stream.classified == {0: 0, 1: 1, 2: 1, 4: 2}
+    assert stream.classified == {0: 1, 1: 1, 2: 1, 4: 2}
     stream.reset()
     stream.set_sensitivity(1.0)  # moves the wake threshold to 0.26
     stream.set_adaptive(WORD1, WORD0)
@@ -452,9 +454,20 @@ def test_only_a_word_that_may_make_an_event_wakes_the_deeper_depth() -> None:
     stream = puppet.stream
     stream.set_adaptive(WORD1, WORD0)
     stream.set_wake(0.5)
-    stream.set_threshold("word1", 0.0)  # never armed again: after two windows it can make no event
+    stream.set_threshold("word1", 0.0)  # no score is low enough to arm it again: it is armed for three windows
     stream.feed(np.zeros(9 * PRESET.hop, np.int16))
-    assert stream.classified[1] < stream.classified[4] and stream.classified[0] > 0
+    assert stream.classified == {0: 3, 1: 3, 2: 0, 4: 6}
+
+
+def test_a_word_in_its_refractory_time_wakes_nobody() -> None:
+    puppet = Puppet(refractory=5 * PRESET.hop)
+    assert [puppet.step(depth) for depth in (WORD1, SILENCE)] == [["word1"], []]
+    puppet.stream.set_adaptive(WORD1, SILENCE)
+    puppet.stream.set_wake(0.5)
+    puppet.stream.feed(np.zeros(4 * PRESET.hop, np.int16))
+    assert puppet.stream.classified == {0: 2, 1: 0, 2: 1, 4: 3}
+    puppet.hear()  # the time is over
+    assert puppet.stream.classified == {0: 2, 1: 0, 2: 2, 4: 4}
 
 
 def test_a_rest_leaves_a_window_out() -> None:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Endless sound to events: samples -> a frame every hop -> a window every hop_frames -> probabilities, of no depth
- * (silence, or a rest), of one, or of two in turn -> a decision (decide.c). Every step happens at a sample position, never at a
+ * (silence), of one, or of two in turn -> a decision (decide.c). Every step happens at a sample position, never at a
  * chunk's edge: that is why chunking cannot matter.
  */
 #include "state.h"
@@ -65,41 +65,23 @@ static int wakes(const kws_state_t *s, const float *probabilities) {
 /* Fills the smoothing ring's slot for this window, and returns the depth that answered. */
 static const kws_depth_t *classify(kws_state_t *s, float *slot) {
     const kws_model_t *model = s->model;
-    int hop = model->hop_frames << s->has_rested;
-    s->is_quiet = s->has_rested = 0;
     if (kws_level(s) < s->gate) {
         memset(slot, 0, sizeof *slot * (size_t)model->n_classes);
-        s->classified[model->n_depths]++;
-        s->stream.is_filled = 0; /* what the front keeps is no neighbour of the next window */
+        s->stream.hop = 0; /* what the front keeps is no neighbour of the next window */
         return s->depth;
     }
-    kwsi_front(s, &s->stream, hop);
+    kwsi_front(s, &s->stream);
+    s->classified[model->n_depths]++;
+    s->stream.hop = model->hop_frames;
     if (s->listener) {
         run(s, s->listener, slot);
         if (!wakes(s, slot)) {
-            s->is_quiet = 1;
+            s->stream.hop = s->to_decision = 2 * model->hop_frames; /* the next window is left out */
             return s->listener;
         }
     }
     run(s, s->depth, slot);
     return s->depth;
-}
-
-/* Whether the window that ends here makes an event. */
-static int hear(kws_state_t *s, kws_event_t *event) {
-    if (s->listener && s->is_quiet) {
-        s->is_quiet = 0;
-        s->has_rested = 1;
-        s->classified[s->model->n_depths]++;
-        return 0;
-    }
-    const kws_depth_t *answered = classify(s, s->score_ring + s->score_next * s->model->n_classes);
-    s->score_next = (s->score_next + 1) % s->model->smoothing;
-    if (s->score_count < s->model->smoothing) {
-        s->score_count++;
-    }
-    kwsi_smooth(s);
-    return kwsi_decide(s, answered, event);
 }
 
 int kws_feed(kws_state_t *state, const int16_t *pcm, size_t n, kws_event_t *events, size_t capacity) {
@@ -128,7 +110,8 @@ int kws_feed(kws_state_t *state, const int16_t *pcm, size_t n, kws_event_t *even
         }
 
         state->to_decision = state->model->hop_frames;
-        count += hear(state, &events[count]);
+        const kws_depth_t *answered = classify(state, state->score_ring + state->score_next * state->model->n_classes);
+        count += kwsi_decide(state, answered, &events[count]);
     }
     return count;
 }
