@@ -6,7 +6,8 @@
  */
 #include "state.h"
 
-/* scores = mean of the smoothing ring's slots, added oldest first; returns the best class. */
+/* scores = mean of the smoothing ring's slots in use, added oldest first: they end before slot score_next, around the
+ * ring. Returns the best class. */
 static int smooth(kws_state_t *s) {
     int classes = s->model->n_classes, size = s->model->smoothing, best = 0;
     for (int i = 0; i < classes; i++) {

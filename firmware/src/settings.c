@@ -138,8 +138,8 @@ uint64_t kws_classified(const kws_state_t *state, int delta) {
     }
     if (delta == 0) {
         const kws_model_t *model = state->model;
-        uint64_t windows = state->samples / (uint64_t)(model->frontend->hop * model->hop_frames);
-        return windows - state->classified[model->n_depths];
+        uint64_t step = (uint64_t)model->frontend->hop * (uint64_t)model->hop_frames;
+        return state->samples / step - state->classified[model->n_depths];
     }
     const kws_depth_t *depth = kwsi_find_depth(state->model, delta);
     return depth ? state->classified[depth - state->model->depths] : 0;

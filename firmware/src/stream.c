@@ -52,7 +52,7 @@ static void run(kws_state_t *s, const kws_depth_t *depth, float *probabilities) 
     s->classified[depth - s->model->depths]++;
 }
 
-/* Whether a deeper answer could make an event of some word. */
+/* Whether the listening depth's answer is reason to ask the deeper one: it could make an event. */
 static int wakes(const kws_state_t *s, const float *probabilities) {
     for (int i = 0; i < s->model->n_words; i++) {
         if (probabilities[i] >= s->wake_limit && kwsi_is_ready(s, i)) {
@@ -76,7 +76,8 @@ static const kws_depth_t *classify(kws_state_t *s, float *slot) {
     if (s->listener) {
         run(s, s->listener, slot);
         if (!wakes(s, slot)) {
-            s->stream.hop = s->to_decision = 2 * model->hop_frames; /* the next window is left out */
+            /* Words last for several windows: where none has begun, the next window is left out. */
+            s->stream.hop = s->to_decision = 2 * model->hop_frames;
             return s->listener;
         }
     }

@@ -52,8 +52,8 @@ class AdaptiveDecision:
         self.event_scores: list[list[float]] = [[] for _ in limits]
         found: list[list[int]] = [[] for _ in limits]
         thin, deep = track.probabilities[listen], track.probabilities[confirm]
-        awake = thin[:, : track.n_words] >= np.float32(wake)
-        any_awake, silent = awake.any(axis=1), track.levels < np.float32(model.gate)
+        awake: NDArray[np.bool_] = np.greater_equal(thin[:, : track.n_words], np.float32(wake))
+        any_awake, silent = awake.max(axis=1), track.levels < np.float32(model.gate)
         self.depths = np.zeros(len(silent), np.int64)
         self.rests, is_quiet = 0, False
         for at in range(len(silent)):

@@ -113,8 +113,8 @@ class ModeResult:
         mode: depth, or adaptive.
         curve: by ascending shift.
         operations: the model's own thresholds first, then one for each target that the curve reaches.
-        windows: share of all windows classified at each delta; 0: those that none did.
-        work: multiply-accumulates as a share of those of the deepest network at every window.
+        windows: share of all windows classified at each delta with the model's own thresholds; 0: those that none did.
+        work: multiply-accumulates of these as a share of those of the deepest network at every window.
     """
 
     mode: Mode

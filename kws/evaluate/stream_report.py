@@ -107,7 +107,7 @@ def show(
     console.print(table)
     for result in results:
         work = f"{100 * result.work:.1f} % of the work of depth {model.deltas[0]} alone"
-        console.print(f"{result.mode.name}: {_windows(result)}; {work}", soft_wrap=True)
+        console.print(f"{result.mode.name}, as set: {_windows(result)}; {work}", soft_wrap=True)
     for result in results:
         for operation in result.operations:
             show_words(f"{result.mode.name}, {_aim(operation)}", operation, console)
