@@ -159,13 +159,20 @@ class Decision:
             return None
         if best >= model.n_words or best in self.disarmed or self.scores[best] < limits[best]:
             return None
-        if self.risen[best] > model.smoothing // 2 + 2:
-            return None
-        if best in self.last and sample - self.last[best] < self.refractory:
+        if self.risen[best] > model.smoothing // 2 + 2 or self.is_refractory(best, sample):
             return None
         self.disarmed.add(best)
         self.last[best] = sample
         return sample, best, float(self.scores[best])
+
+    def is_refractory(self, word: int, sample: int) -> bool:
+        """Whether the word's last event is too recent for another at ``sample``."""
+        return word in self.last and sample - self.last[word] < self.refractory
+
+    def is_ready(self, word: int, sample: int) -> bool:
+        """Whether, after the windows so far, the word may make an event at ``sample``."""
+        late = self.risen[word] > self.model.smoothing // 2 + 2
+        return word not in self.disarmed and not late and not self.is_refractory(word, sample)
 
 
 class Simulation:
@@ -176,7 +183,7 @@ class Simulation:
         listen: depth that wakes it; None where every window is decided at ``delta``.
         wake, gate: as set.
         decision: the settings of the decision, and what the stream last decided.
-        classified: windows by depth; 0: those that the gate spared.
+        classified: windows by depth; 0: those that none classified.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -190,6 +197,7 @@ class Simulation:
     def reset(self) -> None:
         self.decision.start()
         self.heard = np.zeros(0, np.int16)
+        self.quiet = False
         self.classified = dict.fromkeys((0, *self.engine.deltas), 0)
 
     def level(self) -> float:
@@ -206,18 +214,23 @@ class Simulation:
         events = []
         for end in range((old // step + 1) * step, len(sound) + 1, step):
             self.heard = sound[:end]
+            if self.quiet:
+                self.quiet = False
+                self.classified[0] += 1
+                continue
             window = self.heard[max(0, end - engine.window_samples) :]
             window = np.pad(window, (engine.window_samples - len(window), 0))
-            answer, delta = self.classify(window)
+            answer, delta = self.classify(window, end)
             event = self.decision.step(end, answer, engine.deltas.index(self.delta))
             if event:
                 events.append((*event, delta))
         self.heard = sound
         return events
 
-    def classify(self, window: NDArray[np.int16]) -> tuple[NDArray[np.float32], int]:
-        """Probabilities, and the depth that gave them."""
+    def classify(self, window: NDArray[np.int16], end: int) -> tuple[NDArray[np.float32], int]:
+        """Probabilities of the window that ends at this sample, and the depth that gave them."""
         engine = self.engine
+        self.quiet = False
         if self.level() < self.gate:
             self.classified[0] += 1
             return np.zeros(len(engine.class_names), F32), self.delta
@@ -226,7 +239,10 @@ class Simulation:
             self.classified[delta] += 1
             answer = engine.softmax(engine.network(features, delta))
             wake = self.decision.limit(self.wake)
-            if not any(answer[word] >= wake for word in range(engine.n_words)):
+            if delta == self.delta:
+                break
+            if not any(answer[word] >= wake and self.decision.is_ready(word, end) for word in range(engine.n_words)):
+                self.quiet = True
                 break
         return answer, delta
 

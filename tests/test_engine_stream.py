@@ -424,12 +424,16 @@ def test_the_deeper_depth_answers_for_what_wakes_it() -> None:
     stream.set_wake(0.95)  # nothing wakes it
     assert stream.feed(np.zeros(PRESET.hop, np.int16))[0].word == "word1"
     assert stream.classified == {0: 0, 1: 1, 2: 0, 4: 2}
-    stream.set_sensitivity(1.0)  # moves the wake threshold to 0.26
-    puppet.hear()
-    assert stream.classified == {0: 0, 1: 2, 2: 0, 4: 3}
     stream.set_depth(SILENCE)
+    puppet.hear()  # left out all the same
+    assert stream.classified == {0: 1, 1: 1, 2: 0, 4: 2}
     puppet.hear()
-    assert stream.classified == {0: 0, 1: 2, 2: 1, 4: 3}
+    assert stream.classified == {0: 1, 1: 1, 2: 1, 4: 2}
+    stream.reset()
+    stream.set_sensitivity(1.0)  # moves the wake threshold to 0.26
+    stream.set_adaptive(WORD1, WORD0)
+    puppet.hear()
+    assert stream.classified == {0: 0, 1: 1, 2: 0, 4: 1}
     stream.reset()
     assert stream.classified == {0: 0, 1: 0, 2: 0, 4: 0}
 
@@ -442,7 +446,45 @@ def test_no_other_class_than_a_word_wakes_the_deeper_depth() -> None:
     stream.set_adaptive(4, 1)
     stream.set_wake(0.2)
     stream.feed(np.zeros(10 * PRESET.hop, np.int16))
-    assert stream.classified == {0: 0, 1: 0, 2: 0, 4: 10}
+    assert stream.classified == {0: 5, 1: 0, 2: 0, 4: 5}
+
+
+def test_only_a_word_that_may_make_an_event_wakes_the_deeper_depth() -> None:
+    puppet = Puppet(refractory=0)
+    stream = puppet.stream
+    stream.set_adaptive(WORD1, WORD0)
+    stream.set_wake(0.5)
+    stream.set_threshold("word1", 0.0)  # no score is low enough to arm it again: it is armed for three windows
+    stream.feed(np.zeros(9 * PRESET.hop, np.int16))
+    assert stream.classified == {0: 3, 1: 3, 2: 0, 4: 6}
+
+
+def test_a_word_in_its_refractory_time_wakes_nobody() -> None:
+    puppet = Puppet(refractory=5 * PRESET.hop)
+    assert [puppet.step(depth) for depth in (WORD1, SILENCE)] == [["word1"], []]
+    puppet.stream.set_adaptive(WORD1, SILENCE)
+    puppet.stream.set_wake(0.5)
+    puppet.stream.feed(np.zeros(4 * PRESET.hop, np.int16))
+    assert puppet.stream.classified == {0: 2, 1: 0, 2: 1, 4: 3}
+    puppet.hear()  # the time is over
+    assert puppet.stream.classified == {0: 2, 1: 0, 2: 2, 4: 4}
+
+
+def test_a_rest_leaves_a_window_out() -> None:
+    """The stream's front catches up two hops at once: what is heard next is what a window of its own gives."""
+    engine, sound = stream_engine(), stimulus(12, 40000)
+    step = PRESET.hop * engine.model.hop_frames
+    stream = engine.stream()
+    stream.set_adaptive()
+    stream.set_wake(2.0)
+    size = engine.model.smoothing
+    expected = []
+    for end in range(step, len(sound) + 1, step):
+        stream.feed(sound[end - step : end])
+        if end // step % 2:
+            window = np.concatenate([np.zeros(engine.window_samples, np.int16), sound[:end]])[-engine.window_samples :]
+            expected.append(engine.softmax(engine.network(engine.features(window), 4)))
+        assert np.allclose(stream.scores, np.mean(expected[-size:], axis=0), atol=1e-6)
 
 
 def test_a_model_may_start_adaptive() -> None:
@@ -452,8 +494,8 @@ def test_a_model_may_start_adaptive() -> None:
     stream = Engine(model).stream()
     stream.feed(np.full(PRESET.hop, 100, np.int16))
     stream.feed(np.zeros(20 * PRESET.hop, np.int16))
-    # The last of the 12 frames of a window with sound in it is the 12th.
-    assert stream.classified == {0: 9, 1: 0, 2: 0, 4: 12}
+    # The last of the 12 frames of a window with sound in it is the 12th; the listening depth rests in every second.
+    assert stream.classified == {0: 15, 1: 0, 2: 0, 4: 6}
 
 
 def test_the_gate_goes_by_the_loudest_hop_of_the_window() -> None:

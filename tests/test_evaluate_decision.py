@@ -12,6 +12,7 @@ from random_model import random_model
 from reference import liven, stimulus
 
 from kws.engine import Engine, Event
+from kws.evaluate.adaptive import AdaptiveDecision
 from kws.evaluate.decision import Decision, answers
 from kws.evaluate.track import record
 from kws.features import Preset
@@ -51,17 +52,25 @@ def test_events_are_those_of_the_engine(seed, mode, smoothing, refractory, relea
 
     cuts = np.random.default_rng(seed).integers(0, len(pcm), 9)
     track = record(model, np.split(pcm, np.sort(cuts)))
-    given_answers = answers(track, confirm, listen, model.wake, model.gate)
-    decision = Decision(track, given_answers, model)
     found = []
-    for word, threshold in enumerate(thresholds):
-        windows = decision.events(word, threshold)
-        for window, time in zip(windows, track.times(windows), strict=True):
-            depth = int(given_answers.depths[window]) or confirm
-            found.append(Event(model.class_names[word], time, float(decision.scores[window, word]), depth))
+    if listen:
+        adaptive = AdaptiveDecision(track, model, confirm, listen, model.wake, model.word_threshold[0])
+        for word, windows in enumerate(adaptive.events):
+            depths = [int(depth) or confirm for depth in adaptive.depths[windows]]
+            scored = zip(track.times(windows), adaptive.event_scores[word], depths, strict=True)
+            found += [Event(model.class_names[word], time, score, depth) for time, score, depth in scored]
+        classified, scores = adaptive.classified, adaptive.scores
+    else:
+        given_answers = answers(track, confirm, model.gate)
+        decision = Decision(track, given_answers, model)
+        for word, threshold in enumerate(thresholds):
+            windows = decision.events(word, threshold)
+            for window, time in zip(windows, track.times(windows), strict=True):
+                found.append(Event(model.class_names[word], time, float(decision.scores[window, word]), confirm))
+        classified, scores = given_answers.classified, decision.scores[-1]
     assert sorted(found, key=lambda event: event.time) == expected
-    assert given_answers.classified == stream.classified
-    assert np.array_equal(decision.scores[-1], stream.scores)
+    assert classified == stream.classified
+    assert np.array_equal(scores, stream.scores)
     assert track.samples == len(pcm)
 
 
@@ -75,4 +84,5 @@ def test_a_stream_without_a_window_has_no_event() -> None:
     model = lively_model()
     track = record(model, [np.zeros(100, np.int16)])
     assert track.samples == 100 and len(track.levels) == 0
-    assert len(Decision(track, answers(track, 1, 4, 0.5), model).events(0, 0.0)) == 0
+    assert len(Decision(track, answers(track, 1), model).events(0, 0.0)) == 0
+    assert [len(one) for one in AdaptiveDecision(track, model, 1, 4, 0.5, model.word_threshold[0]).events] == [0] * 3

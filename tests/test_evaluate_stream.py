@@ -117,11 +117,11 @@ def test_work_is_counted_in_multiplications(model, sounds) -> None:
     results = {one.mode.name: one for one in evaluate_stream(model, sounds, modes_of(model, model.deltas))}
     assert results["depth 1"].work == 1.0 > results["depth 2"].work > results["depth 4"].work
     adaptive = results["adaptive"]
-    assert adaptive.windows[4] == 1.0 and 0.0 < adaptive.windows[1] < 1.0
-    # Convolutions once for every window, and the rest as often as each depth ran.
+    assert adaptive.windows[4] + adaptive.windows[0] == 1.0 and 0.0 < adaptive.windows[1] < adaptive.windows[4] < 1.0
+    # Convolutions once for every window that any depth classified, and the rest as often as each depth ran.
     front = 4 * 2 * 3 * 16 * 25 + 2 * 3 * 32 * 25 * 16
     rest = {passes: 3 * 2 * 32 * 64 + passes * 3 * 64 * (5 + 64 + 64) + 5 * 3 * 64 for passes in (1, 4)}
-    spent = front + rest[1] + adaptive.windows[1] * rest[4]
+    spent = adaptive.windows[4] * (front + rest[1]) + adaptive.windows[1] * rest[4]
     assert adaptive.work == pytest.approx(spent / (front + rest[4]))
     silent = evaluate_stream(replace(model, gate=10.0), sounds, [Mode(1)])[0]
     assert silent.work == 0.0 and silent.windows == {0: 1.0, 1: 0.0, 2: 0.0, 4: 0.0}
@@ -130,6 +130,7 @@ def test_work_is_counted_in_multiplications(model, sounds) -> None:
 def test_a_hop_computes_what_how_it_works_says(model) -> None:
     """A quarter of the first convolution and half of the second for the default shapes; all where windows are short."""
     assert computed_anew(random_model(0)) == {"conv1": 0.25, "conv2": 0.5}
+    assert computed_anew(random_model(0), 2) == {"conv1": 0.375, "conv2": 0.625}
     assert computed_anew(model) == {"conv1": 1.0, "conv2": 1.0}
 
 

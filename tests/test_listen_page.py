@@ -88,7 +88,7 @@ def test_the_status_says_what_runs_and_what_it_costs():
     for key in "dddg-":
         page._controls.press(key)
     assert shown(page, console)[-2].strip() == (
-        "depth adaptive  sensitivity 0.45  gate -70 dBFS  CPU 7.3 %  windows: gated 40 %  depth 1 5 %  depth 4 60 %"
+        "depth adaptive  sensitivity 0.45  gate -70 dBFS  CPU 7.3 %  windows: none 40 %  depth 1 5 %  depth 4 60 %"
     )
 
 

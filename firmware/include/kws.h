@@ -188,9 +188,10 @@ void kws_softmax(const float *logits, int n, float *probabilities);
 /* One depth classifies every window, and everything outside the stream. */
 kws_status_t kws_set_depth(kws_state_t *state, int delta);
 
-/* Adaptive depth: the thinner `listen_delta` classifies every window; where the probability that it gives some word
- * reaches the wake threshold, `confirm_delta` classifies the same window and its answer alone counts. The thresholds are
- * those of `confirm_delta`, which also serves everything outside the stream. kws_set_depth ends it. */
+/* Adaptive depth: the thinner `listen_delta` classifies a window. Where it gives some word that may make an event now a
+ * probability of at least the wake threshold, `confirm_delta` classifies the same window, and its answer alone counts.
+ * Where it does not, the next window is left out: no depth classifies it, nothing is averaged, no event is made. The
+ * thresholds are those of `confirm_delta`, which also serves everything outside the stream. kws_set_depth ends it. */
 kws_status_t kws_set_adaptive(kws_state_t *state, int listen_delta, int confirm_delta);
 kws_status_t kws_set_wake(kws_state_t *state, float wake);
 
@@ -222,7 +223,8 @@ float kws_level(const kws_state_t *state);
 /* The score that makes an event of `word` now, sensitivity included; -1 where there is no such word. */
 float kws_threshold(const kws_state_t *state, int word);
 
-/* Work done since kws_init or kws_reset: windows classified at `delta`; at 0, windows that the gate spared. */
+/* Work done since kws_init or kws_reset: windows classified at `delta`; at 0, those that no depth classified, be it for
+ * the gate or because the adaptive depth left them out. */
 uint64_t kws_classified(const kws_state_t *state, int delta);
 
 #ifdef __cplusplus

@@ -4381,7 +4381,7 @@ static const kws_model_t kws_kws12_lite KWS_UNUSED = {
     16000, /* refractory */
     0.5f, /* release */
     -100.0f, /* gate */
-    0.3f, /* wake */
+    0.25f, /* wake */
     0, /* listen_delta */
     &kws_frontend_bifsmn, /* frontend */
     kws_kws12_lite_blocks, /* blocks */

@@ -6,36 +6,29 @@
  */
 #include "state.h"
 
-/* scores = mean of the smoothing ring's slots, added oldest first. */
-void kwsi_smooth(kws_state_t *s) {
-    int classes = s->model->n_classes, size = s->model->smoothing;
+/* scores = mean of the smoothing ring's slots in use, added oldest first: they end before slot score_next, around the
+ * ring. Returns the best class. */
+static int smooth(kws_state_t *s) {
+    int classes = s->model->n_classes, size = s->model->smoothing, best = 0;
     for (int i = 0; i < classes; i++) {
         float sum = 0.0f;
-        for (int age = s->score_count; age > 0; age--) {
-            sum = sum + s->score_ring[((s->score_next - age + size) % size) * classes + i];
+        for (int slot = size - s->score_count; slot < size; slot++) {
+            sum = sum + s->score_ring[(s->score_next + slot) % size * classes + i];
         }
         s->scores[i] = sum / (float)s->score_count;
-    }
-}
-
-static int best_class(const kws_state_t *s) {
-    int best = 0;
-    for (int i = 1; i < s->model->n_classes; i++) {
-        if (s->scores[i] > s->scores[best]) {
-            best = i;
-        }
+        best = s->scores[i] > s->scores[best] ? i : best;
     }
     return best;
-}
-
-static int is_refractory(const kws_state_t *s, int word) {
-    uint64_t last = s->last_event[word];
-    return last != KWSI_NEVER && s->samples - last < (uint64_t)s->refractory;
 }
 
 int kwsi_decide(kws_state_t *s, const kws_depth_t *answered, kws_event_t *event) {
     const kws_model_t *model = s->model;
     const float *limits = s->limits + (s->depth - model->depths) * model->n_words;
+    s->score_next = (s->score_next + 1) % model->smoothing;
+    if (s->score_count < model->smoothing) {
+        s->score_count++;
+    }
+    int best = smooth(s);
     /* A mean of fewer windows than it is made for jumps higher: a stream that starts amid sound would fire. */
     if (s->score_count < model->smoothing) {
         return 0;
@@ -48,12 +41,9 @@ int kwsi_decide(kws_state_t *s, const kws_depth_t *answered, kws_event_t *event)
         }
     }
 
-    int best = best_class(s);
     /* Silence by the gate scores 0 everywhere, which not even a threshold of 0 should take for a word. */
-    if (best >= model->n_words || !(s->scores[best] >= limits[best]) || !(s->scores[best] > 0.0f)) {
-        return 0;
-    }
-    if (!s->armed[best] || is_refractory(s, best)) {
+    if (best >= model->n_words || !(s->scores[best] >= limits[best]) || !(s->scores[best] > 0.0f) ||
+        !kwsi_is_ready(s, best)) {
         return 0;
     }
     s->armed[best] = 0;

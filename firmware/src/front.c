@@ -101,15 +101,14 @@ static void advance(const kws_state_t *s, const kwsi_front_t *front, int steps) 
     compute_steps(s, front, last_step + 1, t);
 }
 
-void kwsi_front(kws_state_t *state, kwsi_front_t *front, int hop) {
-    int t = state->model->frontend->frames / 4;
-    if (front->is_filled && hop > 0 && hop % 4 == 0 && hop / 4 <= t - 4) {
+void kwsi_front(kws_state_t *state, const kwsi_front_t *front) {
+    int t = state->model->frontend->frames / 4, hop = front->hop;
+    if (hop > 0 && hop % 4 == 0 && hop / 4 <= t - 4) {
         advance(state, front, hop / 4);
     } else {
         compute_columns(state, front, 0, 2 * t);
         compute_steps(state, front, 0, t);
     }
-    front->is_filled = 1;
 }
 
 void kwsi_keep_frame(const kws_state_t *state, const kwsi_front_t *front, int index, const float *frame) {

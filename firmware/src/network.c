@@ -114,7 +114,7 @@ void kwsi_network(kws_state_t *state, const kwsi_front_t *front, float *logits, 
 
 /* The network over a window that stands alone, whose rows are in place. */
 static void run_single(kws_state_t *s, float *logits, int16_t *trace) {
-    kwsi_front(s, &s->single, 0);
+    kwsi_front(s, &s->single);
     kwsi_network(s, &s->single, logits, trace);
 }
 

@@ -137,7 +137,9 @@ uint64_t kws_classified(const kws_state_t *state, int delta) {
         return 0;
     }
     if (delta == 0) {
-        return state->classified[state->model->n_depths];
+        const kws_model_t *model = state->model;
+        uint64_t step = (uint64_t)model->frontend->hop * (uint64_t)model->hop_frames;
+        return state->samples / step - state->classified[model->n_depths];
     }
     const kws_depth_t *depth = kwsi_find_depth(state->model, delta);
     return depth ? state->classified[depth - state->model->depths] : 0;

@@ -141,7 +141,7 @@ void kws_reset(kws_state_t *state) {
     for (int i = 0; i < f->n_mels; i++) {
         state->newest[i] = KWSI_SILENCE;
     }
-    state->stream.first = state->stream.is_filled = 0;
+    state->stream.first = state->stream.hop = 0;
     for (int i = 0; i < f->frames; i++) {
         kwsi_keep_frame(state, &state->stream, i, state->newest);
         state->levels[i] = KWSI_SILENCE;

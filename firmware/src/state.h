@@ -11,7 +11,7 @@
 typedef struct kwsi_front {
     int8_t *rows;           /* [frames][kwsi_row_bytes] quantized frames, a ring */
     int32_t first;          /* slot of the ring that holds the window's oldest frame */
-    int32_t is_filled;      /* columns and linear_input are those of an earlier window */
+    int32_t hop;            /* frames since the window that columns and linear_input are of; 0: of none */
     uint16_t *columns;      /* [2 T][planes][kwsi_column_words] output of the first convolution */
     uint64_t *linear_input; /* [T, rounded up to a tile][planes][M / 2] output of the second; zeros beyond T */
 } kwsi_front_t;
@@ -38,16 +38,16 @@ struct kws_state {
     int32_t score_next;   /* same for the smoothing ring */
     int32_t score_count;  /* slots of the smoothing ring in use */
     int32_t to_frame;     /* samples to go until the next frame, 1..hop */
-    int32_t to_decision;  /* frames to go until the next classification, 1..hop_frames */
+    int32_t to_decision;  /* frames to go until the next classification, 1..2 hop_frames */
     kwsi_front_t stream;  /* of the stream's window */
     int16_t *pcm_ring;    /* [n_fft] */
     float *newest;        /* [n_mels] dB, the last frame */
     float *score_ring;    /* [smoothing][n_classes] probabilities */
     float *scores;        /* [n_classes] smoothed */
-    uint64_t *last_event; /* [n_words] position of the word's last event; NEVER before the first */
+    uint64_t *last_event; /* [n_words] position of the word's last event; KWSI_NEVER before the first */
     uint8_t *armed;       /* [n_words] windows, this one among them, in which the word may make an event; 0: disarmed */
     float *levels;        /* [frames] dBFS of each frame's newest hop, a ring like the window's rows */
-    uint64_t *classified; /* [n_depths] windows, then those that the gate spared */
+    uint64_t *classified; /* [n_depths] windows at each, then those at any */
 
     /* Scratch, free for use by every call. */
     kwsi_front_t single; /* of a window that stands alone */
@@ -59,14 +59,19 @@ struct kws_state {
     uint64_t *bits[2];   /* [T, rounded up to a tile][planes][max(C, H) / 64] what one operator leaves for the next */
 };
 
-#define KWSI_NEVER UINT64_MAX
+/* So far from every position that no refractory time lasts until then. */
+#define KWSI_NEVER (UINT64_C(1) << 63)
 
 /* Brings `limits` and `wake_limit` up to the thresholds and the sensitivity. */
 void kwsi_move_thresholds(kws_state_t *state);
 
+/* Whether the word may make an event now: it is armed, and its refractory time is over. */
+static inline int kwsi_is_ready(const kws_state_t *s, int word) {
+    return s->armed[word] && s->samples - s->last_event[word] >= (uint64_t)s->refractory;
+}
+
 /* What the newest window's probabilities, in the smoothing ring, come to: smoothed scores, and 1 where they make an
  * event. `answered`: the depth that the probabilities are of. */
-void kwsi_smooth(kws_state_t *state);
 int kwsi_decide(kws_state_t *state, const kws_depth_t *answered, kws_event_t *event);
 
 /* Windows that a score has from half its threshold to all of it: the later half of those averaged, and two to spare. */
@@ -91,9 +96,8 @@ void kwsi_frame(kws_state_t *state, const int16_t *older, int n_older, const int
 /* Slot `index` of the front's ring takes a frame in dB, [n_mels]. */
 void kwsi_keep_frame(const kws_state_t *state, const kwsi_front_t *front, int index, const float *frame);
 
-/* Brings columns and linear_input up to the window in `rows`. `hop`: frames since the window that they are of, 0 where
- * that window is none of this one's past. */
-void kwsi_front(kws_state_t *state, kwsi_front_t *front, int hop);
+/* Brings columns and linear_input up to the window in `rows`. */
+void kwsi_front(kws_state_t *state, const kwsi_front_t *front);
 
 /* Writes the second convolution's accumulators at `trace` and returns what follows. */
 int16_t *kwsi_trace_front(const kws_state_t *state, const kwsi_front_t *front, int16_t *trace);

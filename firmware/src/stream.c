@@ -52,9 +52,10 @@ static void run(kws_state_t *s, const kws_depth_t *depth, float *probabilities) 
     s->classified[depth - s->model->depths]++;
 }
 
+/* Whether the listening depth's answer is reason to ask the deeper one: it could make an event. */
 static int wakes(const kws_state_t *s, const float *probabilities) {
     for (int i = 0; i < s->model->n_words; i++) {
-        if (probabilities[i] >= s->wake_limit) {
+        if (probabilities[i] >= s->wake_limit && kwsi_is_ready(s, i)) {
             return 1;
         }
     }
@@ -66,30 +67,22 @@ static const kws_depth_t *classify(kws_state_t *s, float *slot) {
     const kws_model_t *model = s->model;
     if (kws_level(s) < s->gate) {
         memset(slot, 0, sizeof *slot * (size_t)model->n_classes);
-        s->classified[model->n_depths]++;
-        s->stream.is_filled = 0; /* what the front keeps is no neighbour of the next window */
+        s->stream.hop = 0; /* what the front keeps is no neighbour of the next window */
         return s->depth;
     }
-    kwsi_front(s, &s->stream, model->hop_frames);
+    kwsi_front(s, &s->stream);
+    s->classified[model->n_depths]++;
+    s->stream.hop = model->hop_frames;
     if (s->listener) {
         run(s, s->listener, slot);
         if (!wakes(s, slot)) {
+            /* Words last for several windows: where none has begun, the next window is left out. */
+            s->stream.hop = s->to_decision = 2 * model->hop_frames;
             return s->listener;
         }
     }
     run(s, s->depth, slot);
     return s->depth;
-}
-
-/* Whether the window that ends here makes an event. */
-static int hear(kws_state_t *s, kws_event_t *event) {
-    const kws_depth_t *answered = classify(s, s->score_ring + s->score_next * s->model->n_classes);
-    s->score_next = (s->score_next + 1) % s->model->smoothing;
-    if (s->score_count < s->model->smoothing) {
-        s->score_count++;
-    }
-    kwsi_smooth(s);
-    return kwsi_decide(s, answered, event);
 }
 
 int kws_feed(kws_state_t *state, const int16_t *pcm, size_t n, kws_event_t *events, size_t capacity) {
@@ -118,7 +111,8 @@ int kws_feed(kws_state_t *state, const int16_t *pcm, size_t n, kws_event_t *even
         }
 
         state->to_decision = state->model->hop_frames;
-        count += hear(state, &events[count]);
+        const kws_depth_t *answered = classify(state, state->score_ring + state->score_next * state->model->n_classes);
+        count += kwsi_decide(state, answered, &events[count]);
     }
     return count;
 }

@@ -294,7 +294,7 @@ class Stream:
 
     @property
     def classified(self) -> dict[int, int]:
-        """Windows since the start: by depth those classified at it, and under 0 those that the gate spared."""
+        """Windows since the start: by depth those classified at it, and under 0 those that none classified."""
         state = self._state
         with state.lock:
             return {delta: state.c.kws_classified(state.pointer, delta) for delta in (0, *state.model.deltas)}
@@ -316,8 +316,9 @@ class Stream:
             self._state.set_depth(delta)
 
     def set_adaptive(self, listen: int | None = None, confirm: int | None = None) -> None:
-        """Runs every window at depth ``listen``, and again at ``confirm`` where a word's probability reaches the wake
-        threshold; the second answer then counts alone. The thinnest and the deepest depth if None.
+        """Runs windows at depth ``listen``, and again at ``confirm`` where the probability of a word that may make an
+        event reaches the wake threshold; the second answer then counts alone. Where none does, the next window is left
+        out. The thinnest and the deepest depth if None.
 
         Raises:
             KwsError: a depth that the model has not, or a listening one that is not thinner.

@@ -1,8 +1,9 @@
 """The engine's decision over recorded scores, for whole curves at once.
 
 A curve needs the events at a hundred thresholds, and the network's answers do not depend on the threshold. So the
-engine runs once (``kws.evaluate.track``), and what follows is firmware/src/decide.c and the adaptive depth and the gate
-of stream.c over arrays: the same operations in the same order, so the same bits. A test proves it against the engine.
+engine runs once (``kws.evaluate.track``), and what follows is firmware/src/decide.c and the gate of stream.c over
+arrays: the same operations in the same order, so the same bits. A test proves it against the engine. The adaptive depth
+is in ``kws.evaluate.adaptive``.
 """
 
 from __future__ import annotations
@@ -33,29 +34,13 @@ class Answers:
     classified: dict[int, int]
 
 
-def answers(track: Track, confirm: int, listen: int = 0, wake: float = 0.0, gate: float = -100.0) -> Answers:
-    """The answers of a stream at depth ``confirm`` alone or, with ``listen``, of an adaptive one.
-
-    Args:
-        track: holds both depths.
-        confirm: delta that decides.
-        listen: thinner delta that wakes it; 0 for none.
-        wake: probability of a word at ``listen`` that wakes ``confirm``, already moved by any sensitivity.
-        gate: dBFS.
-    """
+def answers(track: Track, delta: int, gate: float = -100.0) -> Answers:
+    """The answers of a stream at one depth, with the gate at this level, dBFS."""
     silent = track.levels < np.float32(gate)
-    probabilities, depths = track.probabilities[confirm], np.full(len(silent), confirm)
     classified = dict.fromkeys((0, *track.probabilities), 0)
-    if listen:
-        heard = track.probabilities[listen]
-        woken = heard[:, : track.n_words].max(axis=1) >= np.float32(wake)
-        probabilities = np.where(woken[:, None], probabilities, heard)
-        depths = np.where(woken, confirm, listen)
-        classified[listen] = int((~silent).sum())
-    classified[confirm] = int((~silent & (depths == confirm)).sum())
-    classified[0] = int(silent.sum())
-    probabilities = np.where(silent[:, None], np.float32(0.0), probabilities)
-    return Answers(probabilities, np.where(silent, 0, depths), classified)
+    classified[delta], classified[0] = int((~silent).sum()), int(silent.sum())
+    probabilities = np.where(silent[:, None], np.float32(0.0), track.probabilities[delta])
+    return Answers(probabilities, np.where(silent, 0, delta), classified)
 
 
 def smooth(probabilities: FloatArray, size: int) -> FloatArray:

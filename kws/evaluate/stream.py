@@ -1,7 +1,8 @@
 """A model as a listener: misses against false accepts an hour, latency, repeats and work, at each depth and adaptive.
 
 The figures follow the protocol of public wake-word benchmarks (see ``kws.evaluate.matching``). Everything comes from
-the C engine's own answers; ``kws.evaluate.decision`` then decides as the engine would at every point of a curve.
+the C engine's own answers; ``kws.evaluate.decision``, and ``kws.evaluate.adaptive`` for the adaptive depth, then decide
+as the engine would at every point of a curve.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws.errors import KwsError
-from kws.evaluate.decision import Answers, Decision, answers
+from kws.evaluate.adaptive import AdaptiveDecision
+from kws.evaluate.decision import Decision, answers
 from kws.evaluate.matching import MARGIN_SECONDS, Times, are_late, bounds, match_times
 from kws.evaluate.sounds import Sound
 from kws.model import FoldedModel
@@ -23,6 +25,9 @@ SHIFTS = np.arange(-8.0, 16.25, 0.25)
 """What a curve adds to the logit of every threshold."""
 
 ADAPTIVE = "adaptive"
+
+CONVOLUTIONS = ("conv1", "conv2")
+"""Parts of a network that all depths of a window share."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,8 @@ class ModeResult:
         mode: depth, or adaptive.
         curve: by ascending shift.
         operations: the model's own thresholds first, then one for each target that the curve reaches.
-        windows: share of all windows classified at each delta; 0: those that the gate spared.
-        work: multiply-accumulates as a share of those of the deepest network at every window.
+        windows: share of all windows classified at each delta with the model's own thresholds; 0: those that none did.
+        work: multiply-accumulates of these as a share of those of the deepest network at every window.
     """
 
     mode: Mode
@@ -126,23 +131,47 @@ class Judge:
         """``wake``: the model's if None."""
         self.words = model.class_names[: model.n_words]
         self.hours = sum(sound.track.hours for sound in sounds)
-        wake = model.wake if wake is None else wake
-        self.given: list[Answers] = [
-            answers(sound.track, mode.confirm, mode.listen, wake, model.gate) for sound in sounds
-        ]
-        self._decisions = [Decision(sound.track, given, model) for sound, given in zip(sounds, self.given, strict=True)]
+        self._model, self._mode, self._wake = model, mode, model.wake if wake is None else wake
         self._tracks = [sound.track for sound in sounds]
+        self._given = [] if mode.listen else [answers(track, mode.confirm, model.gate) for track in self._tracks]
+        self._decisions = [
+            Decision(track, given, model) for track, given in zip(self._tracks, self._given, strict=not mode.listen)
+        ]
         self._bounds = [
             [bounds([label for label in sound.labels if label.word == word]) for sound in sounds] for word in self.words
         ]
 
+    def windows(self, thresholds: NDArray[np.float32]) -> tuple[dict[int, int], int]:
+        """Windows by the delta that classified them, 0: none; and how many the listening depth left out.
+
+        Args:
+            thresholds: float32 [n_words].
+        """
+        if self._mode.listen:
+            heard = self._adaptive(thresholds)
+            every, rests = [one.classified for one in heard], sum(one.rests for one in heard)
+        else:
+            every, rests = [one.classified for one in self._given], 0
+        return {delta: sum(one[delta] for one in every) for delta in every[0]}, rests
+
+    def _adaptive(self, thresholds: NDArray[np.float32]) -> list[AdaptiveDecision]:
+        mode = self._mode
+        return [
+            AdaptiveDecision(track, self._model, mode.confirm, mode.listen, self._wake, thresholds)
+            for track in self._tracks
+        ]
+
     def count(self, word: int, threshold: float) -> Count:
-        """What ``word`` (index) comes to at ``threshold``."""
+        """What ``word`` (index) comes to at ``threshold``, at one depth."""
+        return self._count(word, [decision.events(word, threshold) for decision in self._decisions])
+
+    def _count(self, word: int, events: Sequence[NDArray[np.int64]]) -> Count:
+        """What ``word`` (index) comes to with these events, an array of windows for each sound."""
         said = repeats = late = 0
         latencies: list[Times] = []
         false_accepts: list[tuple[int, float]] = []
         for number, (starts, ends) in enumerate(self._bounds[word]):
-            times = self._tracks[number].times(self._decisions[number].events(word, threshold))
+            times = self._tracks[number].times(events[number])
             hit, inside = match_times(times, starts, ends)
             found = hit[hit >= 0]
             latencies.append(times[found] - (ends[hit >= 0] - MARGIN_SECONDS))
@@ -155,7 +184,11 @@ class Judge:
     def at(self, thresholds: NDArray[np.float32], shift: float = 0.0, target: float | None = None) -> Operation:
         """All words at their thresholds, float32 [n_words], each with its logit moved by ``shift``."""
         limits = moved(thresholds, shift)
-        counts = [self.count(word, limit) for word, limit in enumerate(limits)]
+        if self._mode.listen:
+            heard = self._adaptive(limits)
+            counts = [self._count(word, [one.events[word] for one in heard]) for word in range(len(limits))]
+        else:
+            counts = [self.count(word, limit) for word, limit in enumerate(limits)]
         said, hits = sum(one.said for one in counts), sum(one.hits for one in counts)
         point = Point(
             shift,
@@ -218,32 +251,41 @@ def evaluate_stream(
             if reached:
                 best = min(reached, key=lambda point: (point.misses or 0.0, point.shift))
                 operations.append(judge.at(own, best.shift, target))
-        results.append(ModeResult(mode, curve, operations, *_work(model, mode, judge.given)))
+        results.append(ModeResult(mode, curve, operations, *_work(model, *judge.windows(own))))
     return results
 
 
-def _work(model: FoldedModel, mode: Mode, given: Sequence[Answers]) -> tuple[dict[int, float], float]:
+def _work(model: FoldedModel, classified: dict[int, int], rests: int) -> tuple[dict[int, float], float]:
     """Share of windows by depth, and the share of the deepest network's multiply-accumulates that they cost.
 
-    Where two depths classify a window, the convolutions run once, and only for what a hop does not keep of them.
+    Where two depths classify a window, the convolutions run once, and only for what a hop, or two of them after a rest,
+    does not keep of them.
     """
-    total = max(1, sum(len(one.depths) for one in given))
-    windows = {delta: sum(one.classified[delta] for one in given) / total for delta in given[0].classified}
-    fresh = computed_anew(model)
+    total = max(1, classified[0] + max(count for delta, count in classified.items() if delta))
+    windows = {delta: count / total for delta, count in classified.items()}
     parts = {
         depth.delta: {part: count for kind in macs(model, depth).values() for part, count in kind.items()}
         for depth in model.depths
     }
     deepest = model.deltas[0]
-    front = sum(share * parts[deepest][part] for part, share in fresh.items())
-    rest = {delta: sum(count for part, count in own.items() if part not in fresh) for delta, own in parts.items()}
-    spent = (1.0 - windows[0]) * front + sum(share * rest[delta] for delta, share in windows.items() if delta)
+    front, after_rest = (
+        sum(share * parts[deepest][part] for part, share in computed_anew(model, hops).items()) for hops in (1, 2)
+    )
+    rest = {
+        delta: sum(count for part, count in own.items() if part not in CONVOLUTIONS) for delta, own in parts.items()
+    }
+    rested = rests / total
+    spent = (
+        (1.0 - windows[0] - rested) * front
+        + rested * after_rest
+        + sum(share * rest[delta] for delta, share in windows.items() if delta)
+    )
     return windows, spent / (front + rest[deepest])
 
 
-def computed_anew(model: FoldedModel) -> dict[str, float]:
-    """What share of each convolution a hop leaves to compute, as firmware/src/front.c has it."""
-    steps, moved_by = model.time_steps, model.hop_frames // 4
-    if model.hop_frames % 4 or moved_by > steps - 4:
-        return {"conv1": 1.0, "conv2": 1.0}
+def computed_anew(model: FoldedModel, hops: int = 1) -> dict[str, float]:
+    """What share of each convolution so many hops leave to compute, as firmware/src/front.c has it."""
+    steps, moved_by = model.time_steps, hops * model.hop_frames // 4
+    if hops * model.hop_frames % 4 or moved_by > steps - 4:
+        return dict.fromkeys(CONVOLUTIONS, 1.0)
     return {"conv1": (2 * moved_by + 2) / (2 * steps), "conv2": (moved_by + 3) / steps}

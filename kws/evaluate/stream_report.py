@@ -107,7 +107,7 @@ def show(
     console.print(table)
     for result in results:
         work = f"{100 * result.work:.1f} % of the work of depth {model.deltas[0]} alone"
-        console.print(f"{result.mode.name}: {_windows(result)}; {work}", soft_wrap=True)
+        console.print(f"{result.mode.name}, as set: {_windows(result)}; {work}", soft_wrap=True)
     for result in results:
         for operation in result.operations:
             show_words(f"{result.mode.name}, {_aim(operation)}", operation, console)
@@ -156,7 +156,7 @@ def _figures(operation: Operation) -> tuple[str, ...]:
 
 
 def _windows(result: ModeResult) -> str:
-    shares = [(f"at depth {delta}" if delta else "gated", share) for delta, share in result.windows.items()]
+    shares = [(f"at depth {delta}" if delta else "at none", share) for delta, share in result.windows.items()]
     return ", ".join(f"{100 * share:.1f} % of the windows {name}" for name, share in shares if share)
 
 

@@ -47,7 +47,7 @@ class Work:
 
     Attributes:
         cpu: share of one core that this process takes, 0..1 and more.
-        shares: share of the windows classified at each delta of late; under 0 those that the gate spared.
+        shares: share of the windows classified at each delta of late; under 0 those that none classified.
     """
 
     def __init__(self) -> None:
@@ -185,7 +185,7 @@ class Page:
     def _status(self) -> Text:
         controls, shares = self._controls, self._work.shares
         ran = "  ".join(
-            f"{'gated' if delta == 0 else f'depth {delta}'} {100 * share:.0f} %"
+            f"{'none' if delta == 0 else f'depth {delta}'} {100 * share:.0f} %"
             for delta, share in shares.items()
             if share
         )

@@ -185,7 +185,7 @@ class FoldedModel:
     refractory: int = 16000
     release: float = 0.5
     gate: float = -100.0
-    wake: float = 0.3
+    wake: float = 0.25
     listen_delta: int = 0
     stream_bits: int = 9
     checkpoint_sha256: str = ""

@@ -3,8 +3,8 @@
  * bits CHUNK < raw little-endian int16 samples
  *
  * Prints the bits of everything that the compiled-in model makes of the samples, in hex, so that two targets can be
- * compared as text: the features and the logits of the first window, then the events of the stream fed in chunks. The
- * environment variable KWS_ISA chooses the kernels.
+ * compared as text: the features and the logits of the first window, then the events of the stream fed in chunks, at
+ * each depth and adaptive. The environment variable KWS_ISA chooses the kernels.
  */
 #include "kws.h"
 
@@ -44,6 +44,18 @@ static size_t read_samples(void) {
     return n;
 }
 
+static void print_events(const char *name, kws_state_t *kws, size_t n, size_t chunk) {
+    kws_reset(kws);
+    for (size_t at = 0; at < n; at += chunk) {
+        size_t part = n - at < chunk ? n - at : chunk;
+        int count = kws_feed(kws, pcm + at, part, events, KWS_EVENT_CAPACITY(part));
+        for (int i = 0; i < count; i++) {
+            printf("%s %d %llu %d %08lx\n", name, (int)events[i].delta, (unsigned long long)events[i].sample,
+                   (int)events[i].word, (unsigned long)bits_of(events[i].score));
+        }
+    }
+}
+
 int main(int argc, char **argv) {
     const kws_model_t *model = &KWS_MODEL;
     const kws_frontend_t *f = model->frontend;
@@ -67,15 +79,10 @@ int main(int argc, char **argv) {
         kws_set_depth(kws, delta);
         kws_classify(kws, pcm, logits);
         print_floats("logits", delta, logits, (size_t)model->n_classes);
-        kws_reset(kws);
-        for (size_t at = 0; at < n; at += chunk) {
-            size_t part = n - at < chunk ? n - at : chunk;
-            int count = kws_feed(kws, pcm + at, part, events, KWS_EVENT_CAPACITY(part));
-            for (int i = 0; i < count; i++) {
-                printf("event %d %llu %d %08lx\n", (int)events[i].delta, (unsigned long long)events[i].sample,
-                       (int)events[i].word, (unsigned long)bits_of(events[i].score));
-            }
-        }
+        print_events("event", kws, n, chunk);
+    }
+    if (kws_set_adaptive(kws, model->depths[model->n_depths - 1].delta, model->depths[0].delta) == KWS_OK) {
+        print_events("adaptive", kws, n, chunk);
     }
     free(features);
     free(logits);
