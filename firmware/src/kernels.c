@@ -10,7 +10,8 @@
 #include "two_planes.h"
 
 #ifdef KWSI_HAS_X86
-/* Floats stay at 256 bits: there are too few of them to gain, and GCC takes AVX-512 for a licence to fuse. */
+/* Floats and the classifier stay at 256 bits: there is too little of them to gain, and GCC takes AVX-512 for a licence to
+ * fuse floats. */
 const kwsi_kernels_t kwsi_avx512 = {
     .name = "avx512",
     .window = kwsi_window_avx2,
