@@ -43,11 +43,13 @@ def test_weight_scale_is_the_mean_magnitude_of_each_output():
 
 
 def test_int8_weights_are_the_nearest_multiples_and_pass_the_gradient_on():
-    weight = torch.randn(3, 50)
+    weight = torch.randn(3, 64)
     scale = binarizers.int8_scale(weight)
     rounded = binarizers.int8_weight(weight, scale)
-    assert torch.equal(rounded, rounded.round()) and rounded.abs().amax(1).tolist() == [127.0] * 3
+    groups = rounded.abs().view(3, 8, 4, 2).sum(2).amax((1, 2))
+    assert torch.equal(rounded, rounded.round())
+    assert ((rounded.abs().amax(1) == 127) & (groups <= 255) | (groups - 253).abs().le(2)).all()
     assert ((rounded * scale[:, None] - weight).abs() <= scale[:, None] * 0.5001).all()
     weight.requires_grad_()
     binarizers.int8_weight(weight, scale).sum().backward()
-    assert torch.allclose(weight.grad, (1 / scale)[:, None].expand(3, 50))
+    assert torch.allclose(weight.grad, (1 / scale)[:, None].expand(3, 64))
