@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,10 @@ class Checkout:
             capture_output=True,
             text=True,
             check=False,
-            start_new_session=True,  # for the test that interrupts all of it
+            # For the test that interrupts all of it: by itself, and also where these tests run with SIGINT ignored, as a
+            # shell's background jobs do.
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 
