@@ -57,8 +57,8 @@ class Checkout:
             capture_output=True,
             text=True,
             check=False,
-            # For the test that interrupts all of it: by itself, and also where these tests run with SIGINT ignored, as a
-            # shell's background jobs do.
+            # For the test that interrupts all of it: alone, and also where these tests run with SIGINT ignored, as the
+            # background jobs of a shell do.
             start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
