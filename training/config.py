@@ -114,6 +114,13 @@ class Settings:
 MOST_UNKNOWN = 20.0
 
 
+def checked_epochs(epochs: int) -> int:
+    """A number of epochs as a user gives it. Raises KwsError where it is none."""
+    if epochs < 1:
+        raise KwsError(f"--epochs {epochs}: give at least 1.")
+    return epochs
+
+
 def checked_unknown(unknown: float) -> float:
     """A share of clips of other words as a user gives it. Raises KwsError where it is none."""
     if not 0.0 < unknown <= MOST_UNKNOWN:
@@ -157,6 +164,5 @@ def recipe(name: str, epochs: int | None = None) -> tuple[StageSettings, ...]:
     stages = RECIPES[name]
     if epochs is None:
         return stages
-    if epochs < 1:
-        raise KwsError(f"--epochs {epochs}: give at least 1.")
+    checked_epochs(epochs)
     return tuple(replace(s, epochs=max(1, round(s.epochs * epochs / stages[-1].epochs))) for s in stages)

@@ -18,11 +18,11 @@ from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import FoldedModel
 from kws_training.augment import GENTLE
-from kws_training.config import Settings, StageSettings, checked_unknown
+from kws_training.config import Settings, StageSettings, checked_epochs, checked_unknown
 from kws_training.dataset import TrainingData
-from kws_training.loop import NOTHING, Run, Watcher, learning_rate
-from kws_training.networks import BiFSMN
-from kws_training.unfold import measure, require_features, unfold
+from kws_training.loop import NOTHING, Run, Watcher
+from kws_training.networks import BiFSMN, Topology
+from kws_training.unfold import measure, require_features, topology_of, unfold
 
 BATCH = 128
 RATE, LATENT_RATE = 2e-3, 5e-4
@@ -43,6 +43,8 @@ class FineTuning(Run):
     Args:
         start: state of a network from ``unfold`` and ``measure``; ignored where ``state`` is of a complete epoch.
     """
+
+    remedy = "; remove the folder and try another seed."
 
     def __init__(
         self,
@@ -74,34 +76,27 @@ class FineTuning(Run):
         ]
         return torch.optim.AdamW(groups, lr=stage.rate)
 
-    def _train_epoch(
+    def _batch_loss(
         self,
+        features: Tensor,
+        labels: Tensor,
+        words: Tensor,
         stage: StageSettings,
-        epoch: int,
-        steps: int,
+        epochs: float,
         deltas: tuple[int, ...],
         teacher: BiFSMN | None,
-        optimizer: torch.optim.Optimizer,
-    ) -> float:
-        self.network.train()
-        total = 0.0
-        batches = self.data.epoch(self.stage_index, epoch, self.settings.batch, stage.unknown, stage.augmentation)
-        for step, (features, labels, _) in enumerate(batches):
-            rate = learning_rate(stage, self.settings.warmup, epoch + step / steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group["share"]
-            self.network.progress((epoch + step / steps) / stage.epochs)
-            results = self.network(features.to(self.device), deltas)
-            labels = labels.to(self.device)
-            loss = torch.stack([F.cross_entropy(results[delta][0], labels) for delta in deltas]).mean()
-            total += self._descend(loss, optimizer, "; remove the folder and try another seed.")
-        return total / steps
+    ) -> Tensor:
+        self.network.progress(self._student_progress(epochs))
+        results = self.network(features, deltas)
+        return torch.stack([F.cross_entropy(results[delta][0], labels) for delta in deltas]).mean()
 
 
-def settings_of(words: tuple[str, ...], topology: Any, epochs: int, seed: int) -> Settings:
-    """Settings of a fine-tuning run on composed windows, as its record keeps them."""
-    stage = StageSettings("binary", epochs, RATE, DECAY)
-    return Settings(words, True, topology, (stage,), batch=BATCH, seed=seed, warmup=WARMUP)
+def settings_of(
+    words: tuple[str, ...], topology: Topology, epochs: int, seed: int, fillers: bool = True, **drawn: Any
+) -> Settings:
+    """Settings of a fine-tuning run, as its record keeps them; ``drawn``: ``StageSettings`` of how clips are drawn."""
+    stage = StageSettings("binary", epochs, RATE, DECAY, **drawn)
+    return Settings(words, fillers, topology, (stage,), batch=BATCH, seed=seed, warmup=WARMUP)
 
 
 def settings_from(
@@ -118,19 +113,13 @@ def settings_from(
     Raises:
         KwsError: a base of other features, a share that is none, or fewer than one epoch.
     """
-    if epochs is not None and epochs < 1:
-        raise KwsError(f"--epochs {epochs}: give at least 1.")
+    epochs = EPOCHS if epochs is None else checked_epochs(epochs)
+    unknown = UNKNOWN if unknown is None else checked_unknown(unknown)
     if base.preset.name not in PRESETS:
         raise KwsError(f"The model '{base.name}' hears features that have no name here; start from a shipped one.")
     require_features(base, base.preset.name)
-    topology = unfold(base, base.preset.name, len(task.class_names)).topology
-    stage = StageSettings(
-        "binary", epochs or EPOCHS, RATE, DECAY, GENTLE, UNKNOWN if unknown is None else checked_unknown(unknown)
-    )
-    weights = (1.0,) * len(topology.deltas)
-    return Settings(
-        task.words, task.fillers, topology, (stage,), batch=BATCH, seed=seed, warmup=WARMUP, depth_weights=weights
-    )
+    topology = topology_of(base, base.preset.name, len(task.class_names))
+    return settings_of(task.words, topology, epochs, seed, task.fillers, augmentation=GENTLE, unknown=unknown)
 
 
 def start_of(base: FoldedModel, settings: Settings, data: TrainingData) -> dict[str, Tensor]:

@@ -128,6 +128,9 @@ class Run:
         KwsError: the folder holds a run and no state of it is given, or one of other settings or other data.
     """
 
+    remedy = " in epoch {}; lower the learning rate."
+    """What follows where the loss is no number, with the epoch's number."""
+
     def __init__(
         self,
         folder: Path,
@@ -341,16 +344,29 @@ class Run:
         total = 0.0
         batches = self.data.epoch(self.stage_index, epoch, self.settings.batch, stage.unknown, stage.augmentation)
         for step, (features, labels, words) in enumerate(batches):
+            rate = learning_rate(stage, self.settings.warmup, epoch + step / steps)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(stage, self.settings.warmup, epoch + step / steps)
+                group["lr"] = rate * group.get("share", 1.0)
             features, labels, words = (tensor.to(self.device) for tensor in (features, labels, words))
-            if teacher is None:
-                loss = self._teacher_loss(features, labels, words, stage)
-            else:
-                self.network.progress(self._student_progress(epoch + step / steps))
-                loss = self._loss(features, labels, deltas, teacher)
-            total += self._descend(loss, optimizer, f" in epoch {epoch + 1}; lower the learning rate.")
+            loss = self._batch_loss(features, labels, words, stage, epoch + step / steps, deltas, teacher)
+            total += self._descend(loss, optimizer, self.remedy.format(epoch + 1))
         return total / steps
+
+    def _batch_loss(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        words: Tensor,
+        stage: StageSettings,
+        epochs: float,
+        deltas: tuple[int, ...],
+        teacher: BiFSMN | None,
+    ) -> Tensor:
+        """The loss of a batch, ``epochs`` into the stage."""
+        if teacher is None:
+            return self._teacher_loss(features, labels, words, stage)
+        self.network.progress(self._student_progress(epochs))
+        return self._loss(features, labels, deltas, teacher)
 
     def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, remedy: str) -> float:
         """One step of the optimizer; returns the loss. Raises KwsError, its end ``remedy``, where that is no number."""

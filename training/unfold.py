@@ -48,7 +48,19 @@ def unfold(model: FoldedModel, preset: str, n_classes: int) -> BiFSMN:
         KwsError: features other than the model's.
     """
     require_features(model, preset)
-    topology = Topology(
+    network = BiFSMN(topology_of(model, preset, n_classes))
+    network.set_stage("binary")
+    with torch.no_grad():
+        _convolutions(network, model)
+        _blocks(network, model)
+        network.classifier.weight.zero_()
+    network.constrain()
+    return network.eval()
+
+
+def topology_of(model: FoldedModel, preset: str, n_classes: int) -> Topology:
+    """The shape of ``unfold``'s network."""
+    return Topology(
         preset=preset,
         n_classes=n_classes,
         channels=model.channels,
@@ -57,14 +69,6 @@ def unfold(model: FoldedModel, preset: str, n_classes: int) -> BiFSMN:
         deltas=tuple(model.deltas),
         planes=model.planes,
     )
-    network = BiFSMN(topology)
-    network.set_stage("binary")
-    with torch.no_grad():
-        _convolutions(network, model)
-        _blocks(network, model)
-        network.classifier.weight.zero_()
-    network.constrain()
-    return network.eval()
 
 
 def require_features(model: FoldedModel, preset: str) -> None:

@@ -35,7 +35,6 @@ def show_binarizers(wanted: bool) -> None:
 RESUMABLE = ("out", "data", "extra", "negatives", "resume")
 """What may stand beside ``--resume``: where the run is, and where its recordings are now if they have moved."""
 
-
 OF_A_BASE = ("recipe", "preset", "network", "channels", "blocks", "binarizer", "distillation", "teacher", "student")
 """What a ``--base`` decides."""
 

@@ -25,12 +25,10 @@ class Answers:
 
     Attributes:
         probabilities: float32 [n, n_classes].
-        depths: int64 [n], delta that gave them; 0 where the gate took the window for silence.
         classified: windows by delta, 0 for those that the gate spared, as ``Stream.classified`` counts them.
     """
 
     probabilities: FloatArray
-    depths: NDArray[np.int64]
     classified: dict[int, int]
 
 
@@ -40,7 +38,7 @@ def answers(track: Track, delta: int, gate: float = -100.0) -> Answers:
     classified = dict.fromkeys((0, *track.probabilities), 0)
     classified[delta], classified[0] = int((~silent).sum()), int(silent.sum())
     probabilities = np.where(silent[:, None], np.float32(0.0), track.probabilities[delta])
-    return Answers(probabilities, np.where(silent, 0, delta), classified)
+    return Answers(probabilities, classified)
 
 
 def smooth(probabilities: FloatArray, size: int) -> FloatArray:

@@ -8,7 +8,7 @@ as the engine would at every point of a curve.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,7 +181,7 @@ class Judge:
             false_accepts += [(number, float(time)) for time in times[~inside]]
         return Count(said, np.concatenate(latencies), repeats, false_accepts, late)
 
-    def at(self, thresholds: NDArray[np.float32], shift: float = 0.0, target: float | None = None) -> Operation:
+    def at(self, thresholds: NDArray[np.float32], shift: float = 0.0) -> Operation:
         """All words at their thresholds, float32 [n_words], each with its logit moved by ``shift``."""
         limits = moved(thresholds, shift)
         if self._mode.listen:
@@ -198,7 +198,7 @@ class Judge:
             sum(one.repeats for one in counts) / said if said else None,
         )
         limits_by_word = dict(zip(self.words, map(float, limits), strict=True))
-        return Operation(point, target, limits_by_word, dict(zip(self.words, counts, strict=True)))
+        return Operation(point, None, limits_by_word, dict(zip(self.words, counts, strict=True)))
 
 
 def moved(thresholds: NDArray[np.float32], shift: float) -> NDArray[np.float32]:
@@ -244,13 +244,14 @@ def evaluate_stream(
     for mode in modes:
         judge = Judge(model, sounds, mode)
         own = model.word_threshold[model.deltas.index(mode.confirm)]
-        curve = [judge.at(own, float(shift)).point for shift in SHIFTS]
-        operations = [judge.at(own)]
+        swept = [judge.at(own, float(shift)) for shift in SHIFTS]
+        operations = [one for one in swept if one.point.shift == 0.0]
         for target in targets:
-            reached = [point for point in curve if point.rate(count_late) <= target]
+            reached = [one for one in swept if one.point.rate(count_late) <= target]
             if reached:
-                best = min(reached, key=lambda point: (point.misses or 0.0, point.shift))
-                operations.append(judge.at(own, best.shift, target))
+                best = min(reached, key=lambda one: (one.point.misses or 0.0, one.point.shift))
+                operations.append(replace(best, target=target))
+        curve = [one.point for one in swept]
         results.append(ModeResult(mode, curve, operations, *_work(model, *judge.windows(own))))
     return results
 

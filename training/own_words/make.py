@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from kws.data.audio import SAMPLE_RATE
 from kws.data.stream import Mix
@@ -40,7 +41,7 @@ from kws_training.loop import CHECKPOINT, Watcher, load_state
 from kws_training.own_words.data import SceneData
 from kws_training.own_words.pieces import Pieces, Progress, read_pieces
 from kws_training.run import to_model
-from kws_training.unfold import measure, require_features, unfold
+from kws_training.unfold import measure, require_features, topology_of, unfold
 
 MEASURED_WINDOWS = 512
 WINDOWS = ("bifsmn", "bifsmn_48", "bifsmn_64")
@@ -160,16 +161,19 @@ def _train(
     data = SceneData(task, preset, training, validation, project.seed)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
-    network = unfold(base, preset.name, len(task.class_names))
-    settings = settings_of(project.classes, network.topology, project.epochs, project.seed)
+    topology = topology_of(base, preset.name, len(task.class_names))
+    settings = settings_of(project.classes, topology, project.epochs, project.seed)
     state = _resumable(project, settings, data, base, watcher)
+    start: dict[str, Tensor] = {}
     if state is None:
         shutil.rmtree(project.run, ignore_errors=True)
         project.run.mkdir(parents=True)
         write_atomically(project.run / BASE, _identity(base).encode())
+        network = unfold(base, preset.name, len(task.class_names))
         measure(network, data.windows(MEASURED_WINDOWS, 0))
+        start = network.state_dict()
     watcher.settings_known(settings)
-    trained = FineTuning(project.run, settings, data, watcher, network.state_dict(), state).train()
+    trained = FineTuning(project.run, settings, data, watcher, start, state).train()
     provenance = {
         "recipe": {"stages": [f"fine-tuning of {base.name} {project.epochs} epochs"], "seed": project.seed},
         "base_sha256": base.checkpoint_sha256,
