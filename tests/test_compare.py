@@ -83,7 +83,7 @@ TITLES = [
 def test_a_grid_is_every_combination_after_the_float_it_starts_from():
     plan = read_grid(GRID).plan()
     assert [cell.title for cell in plan] == TITLES
-    assert plan[3] == Cell("bifsmn", 1, "bireal", 64, 2, 0) and plan[3].float_twin == plan[2]
+    assert plan[3] == Cell("bifsmn", 1, "bireal", 64, 2, 0, "enhanced") and plan[3].float_twin == plan[2]
     assert plan[3].deltas == (1, 2) and plan[2].deltas == plan[0].deltas == (1,)
 
 
@@ -113,6 +113,19 @@ def test_the_large_grid_shares_the_small_ones_cells_and_has_every_rival():
     for cell in large.plan():
         settings(cell, large)
     assert set(NETWORKS) == {cell.network for cell in large.cells if not cell.is_own}
+
+
+def test_every_distillation_starts_from_the_same_float_network():
+    grid = read_grid(SHORT.with_name("distillation.toml"))
+    chosen = [cell for cell in grid.plan() if cell.bits == 1 and cell.seed == 1]
+    assert [cell.distillation for cell in chosen] == ["enhanced", "independent", "answers"]
+    assert [cell.title for cell in chosen] == [
+        "bifsmn-4x64-bireal-seed1",
+        "bifsmn-4x64-bireal-independent-seed1",
+        "bifsmn-4x64-bireal-answers-seed1",
+    ]
+    assert [settings(cell, grid).distillation for cell in chosen] == ["enhanced", "independent", "answers"]
+    assert len({cell.float_twin for cell in chosen}) == 1 and len({grid.digest(cell) for cell in chosen}) == 3
 
 
 def test_hashes_follow_what_matters_and_nothing_else():
@@ -162,6 +175,9 @@ def test_hashes_follow_what_matters_and_nothing_else():
         ('words = ["low", "high"]', 'task = "13"', "'13' is no task; choose 12, 22, 35"),
         ("batch = 16", 'preset = ["bifsmn"]', r"\['bifsmn'\] is no preset; choose bifsmn"),
         ("bits = 1", "bits = 1\nbinarizer = 3", "binarizer = 3: give a name in quotes"),
+        ("bits = 1", 'bits = 1\ndistillation = "none"', "'none' is no distillation; choose enhanced"),
+        ("bits = 1", 'bits = 32\ndistillation = "enhanced"', "float and is not distilled"),
+        ('network = "ds-cnn"', 'network = "ds-cnn"\ndistillation = "answers"', "ds-cnn has no distillation"),
         ("bits = 1", "bits = []", r"bits = \[\] makes no cell"),
         ('network = "bifsmn"', 'network = [["bifsmn"]]', r"\['bifsmn'\] is no network; choose"),
         ('"gentle"', '["gentle"]', r"\['gentle'\] is no augmentation; choose"),

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from kws_training.distillation import answer_loss, enhance, enhanced_loss, high_band, independent_loss
+from kws_training.distillation import HIDDEN_LOSSES, answer_loss, enhance, enhanced_loss, high_band, independent_loss
 
 
 def test_high_band_is_the_haar_transform_without_its_low_half():
@@ -69,3 +69,9 @@ def test_answer_loss_is_the_kl_divergence_times_the_squared_temperature():
     expected = 4 * (p * (p / q).log()).sum(1).mean()
     assert answer_loss(student, teacher, 2.0).item() == pytest.approx(expected.item(), rel=1e-4)
     assert answer_loss(teacher, teacher, 2.0).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_answers_alone_leave_the_maps_alone():
+    student, teacher = ({0: torch.randn(2, 8, 4, requires_grad=True)} for _ in range(2))
+    assert HIDDEN_LOSSES["answers"](student, teacher).item() == 0.0
+    assert not HIDDEN_LOSSES["answers"](student, teacher).requires_grad

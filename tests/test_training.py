@@ -170,7 +170,7 @@ def test_width_and_blocks_make_the_network_and_the_depths_that_divide_it():
         ({"blocks": 0}, "--blocks 0: give 1 to"),
         ({"unknown": 0.0}, "--unknown 0: give a share"),
         ({"unknown": float("nan")}, "--unknown nan: give a share"),
-        ({"distillation": "none"}, "'none' is no distillation; choose enhanced or independent"),
+        ({"distillation": "none"}, "'none' is no distillation; choose enhanced or independent or answers"),
     ):
         with pytest.raises(KwsError, match=sentence):
             new_settings(TASK, **wrong)

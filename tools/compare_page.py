@@ -124,11 +124,11 @@ Twelve classes, the 32 x 32 map, nothing trained: parameters as papers count the
 
 **The grid file** is TOML: `task` or `words`, `preset`, `batch`; under `schedule` the stages by kind, each with the
 settings of `kws_training.config.StageSettings` and an `augmentation` of "gentle", "moderate" or "strong"; and
-`cells`, each entry the product of its axes `network`, `bits`, `binarizer`, `channels`, `blocks`, `seed`.
-`tools/grids/short.toml` is one, `all.toml` a large one that shares what is done with it. `bits` are 32 for float, 8
-for int8, and for BiFSMN also 1 (any one-bit `binarizer`) and 2 to 7 (`dorefa` or `uniform`). BiFSMN learns all its
-depths at once and has a row for each. A cell that gives up precision starts from its float twin, which is trained
-first if the grid does not name it.
+`cells`, each entry the product of its axes `network`, `bits`, `binarizer`, `channels`, `blocks`, `seed`,
+`distillation`. `tools/grids/short.toml` is one, `all.toml` a large one that shares what is done with it. `bits` are
+32 for float, 8 for int8, and for BiFSMN also 1 (any one-bit `binarizer`) and 2 to 7 (`dorefa` or `uniform`). BiFSMN
+learns all its depths at once and has a row for each. A cell that gives up precision starts from its float twin, which
+is trained first if the grid does not name it.
 
 **Resuming.** A cell's folder is named by a hash of everything that its result depends on but the recordings. What has
 a `result.json` is skipped; a run that was interrupted goes on at its last complete epoch; a cell that fails is named

@@ -7,6 +7,7 @@ from typing import Any
 
 from kws.errors import KwsError
 from kws_training.augment import BUSY, BUSY_STRONG, GENTLE, LIVELY, MODERATE, STRONG, Augmentation
+from kws_training.distillation import ENHANCED
 from kws_training.networks import Topology
 
 
@@ -75,7 +76,7 @@ class Settings:
     warmup: float = 2.0
     answers: float = 1.0
     hidden: float = 1.0
-    distillation: str = "enhanced"
+    distillation: str = ENHANCED
     temperature: float = 1.0
     depth_weights: tuple[float, ...] = (1.0, 1.0, 1.0)
 

@@ -66,7 +66,13 @@ def enhanced_loss(student: dict[int, Tensor], teacher: dict[int, Tensor]) -> Ten
     return torch.stack(losses).mean()
 
 
-HIDDEN_LOSSES = {"enhanced": enhanced_loss, "independent": independent_loss}
+def no_loss(student: dict[int, Tensor], teacher: dict[int, Tensor]) -> Tensor:
+    """Zero: the maps are left alone, and the teacher's answers are all that is distilled."""
+    return torch.zeros(())
+
+
+ENHANCED = "enhanced"
+HIDDEN_LOSSES = {ENHANCED: enhanced_loss, "independent": independent_loss, "answers": no_loss}
 """What ``kws train --distillation`` names."""
 
 

@@ -19,7 +19,7 @@ from kws_training import checkpoint
 from kws_training.config import Settings, checked_unknown, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData, read_negatives
-from kws_training.distillation import HIDDEN_LOSSES
+from kws_training.distillation import ENHANCED, HIDDEN_LOSSES
 from kws_training.finetune import FineTuning, start_of
 from kws_training.inputs import Inputs
 from kws_training.loop import NOTHING, Given, Run, Watcher, refuse_run
@@ -37,7 +37,7 @@ def new_settings(
     network: str = "bifsmn",
     channels: int = 128,
     blocks: int = 8,
-    distillation: str = "enhanced",
+    distillation: str = ENHANCED,
     unknown: float | None = None,
 ) -> Settings:
     """Settings of a new run.

@@ -94,7 +94,10 @@ def train(
         str, typer.Option(metavar="NAME", help="How weights and inputs become bits; see --list-binarizers.")
     ] = "bireal",
     distillation: Annotated[
-        str, typer.Option(help="How the student learns hidden maps: enhanced (BiFSMN) or independent (BiFSMNv2).")
+        str,
+        typer.Option(
+            help="What is distilled: hidden maps, enhanced (BiFSMN) or independent (BiFSMNv2), or answers alone."
+        ),
     ] = "enhanced",
     unknown: Annotated[
         float | None,

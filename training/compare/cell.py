@@ -10,6 +10,7 @@ from kws_training import checkpoint
 from kws_training.compare.grid import FLOAT_BITS, Cell, Grid
 from kws_training.config import Settings
 from kws_training.dataset import TrainingData
+from kws_training.distillation import ENHANCED
 from kws_training.loop import CHECKPOINT, Given, Run, Watcher, load_state
 from kws_training.networks import NETWORKS, BiFSMN, Topology
 from kws_training.quantizers import DEFAULT, find
@@ -45,7 +46,10 @@ def settings(cell: Cell, grid: Grid) -> Settings | RivalSettings:
     if cell.bits != FLOAT_BITS:
         stages += schedule["activations"] + schedule["binary"]
     own = topology(cell, grid)
-    return Settings(words, fillers, own, stages, depth_weights=(1.0,) * len(own.deltas), **shared)
+    distillation = cell.distillation or ENHANCED
+    return Settings(
+        words, fillers, own, stages, distillation=distillation, depth_weights=(1.0,) * len(own.deltas), **shared
+    )
 
 
 def weights_file(cell: Cell) -> str:

@@ -18,6 +18,7 @@ from kws.features import PRESETS
 from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS
 from kws_training.augment import GENTLE, MODERATE, STRONG
 from kws_training.config import MOST_UNKNOWN, StageSettings
+from kws_training.distillation import ENHANCED, HIDDEN_LOSSES
 from kws_training.networks import NETWORKS as OWN
 from kws_training.networks import deltas_of
 from kws_training.quantizers import BINARIZERS, DEFAULT
@@ -41,6 +42,7 @@ class Cell:
         channels: width of BiFSMN's stream; its hidden layers are twice as wide. 0 for others.
         blocks: of BiFSMN; 0 for others.
         seed: of every draw.
+        distillation: of BiFSMN's hidden maps below 32 bits, a key of ``HIDDEN_LOSSES``; else empty.
     """
 
     network: str
@@ -49,6 +51,7 @@ class Cell:
     channels: int = 0
     blocks: int = 0
     seed: int = 0
+    distillation: str = ""
 
     @property
     def is_own(self) -> bool:
@@ -57,7 +60,8 @@ class Cell:
     @property
     def float_twin(self) -> Cell:
         """The same network in float, from whose weights the others start."""
-        return replace(self, network=FLOAT_NETWORK if self.is_own else self.network, bits=FLOAT_BITS, binarizer="")
+        network = FLOAT_NETWORK if self.is_own else self.network
+        return replace(self, network=network, bits=FLOAT_BITS, binarizer="", distillation="")
 
     @property
     def deltas(self) -> tuple[int, ...]:
@@ -73,6 +77,8 @@ class Cell:
         if self.is_own:
             parts.append(f"{self.blocks}x{self.channels}")
         parts.append({FLOAT_BITS: "float"}.get(self.bits, self.binarizer or f"int{self.bits}"))
+        if self.distillation not in ("", ENHANCED):
+            parts.append(self.distillation)
         return "-".join(parts) + f"-seed{self.seed}"
 
 
@@ -224,7 +230,7 @@ def _whole(name: str, value: object, least: int, most: float = math.inf, multipl
     return value
 
 
-AXES = ("network", "bits", "binarizer", "channels", "blocks", "seed")
+AXES = ("network", "bits", "binarizer", "channels", "blocks", "seed", "distillation")
 
 
 def _cells(entry: dict[str, Any]) -> Iterator[Cell]:
@@ -246,7 +252,7 @@ def _cell(values: dict[str, Any]) -> Cell:
     network = _one_of((*OWN, *RIVALS), "network", values["network"])
     bits, seed = _whole("bits", values.get("bits", FLOAT_BITS), 1), _whole("seed", values.get("seed", 0), 0)
     if network not in OWN:
-        extra = [name for name in ("binarizer", "channels", "blocks") if name in values]
+        extra = [name for name in ("binarizer", "channels", "blocks", "distillation") if name in values]
         if extra:
             raise KwsError(f"{network} has no {extra[0]}; give it network, bits and seed.")
         if bits not in (FLOAT_BITS, INT8_BITS):
@@ -256,7 +262,16 @@ def _cell(values: dict[str, Any]) -> Cell:
     blocks = _whole("blocks", values.get("blocks", 8), 1, MAX_BLOCKS)
     if network != FLOAT_NETWORK and bits != 1:
         raise KwsError(f"{network} of {bits} bits has no second plane; name {FLOAT_NETWORK}, or give it bits = 1.")
-    return Cell(network, bits, _binarizer(network, bits, values.get("binarizer")), channels, blocks, seed)
+    binarizer = _binarizer(network, bits, values.get("binarizer"))
+    return Cell(network, bits, binarizer, channels, blocks, seed, _distillation(network, bits, values))
+
+
+def _distillation(network: str, bits: int, values: dict[str, Any]) -> str:
+    if bits == FLOAT_BITS:
+        if "distillation" in values:
+            raise KwsError(f"{network} of {bits} bits is float and is not distilled.")
+        return ""
+    return _one_of(HIDDEN_LOSSES, "distillation", values.get("distillation", ENHANCED))
 
 
 def _binarizer(network: str, bits: int, name: object) -> str:
