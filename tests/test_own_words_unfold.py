@@ -12,9 +12,8 @@ from kws.errors import KwsError
 from kws.features import PRESETS, Preset
 from kws.model import FoldedModel, load
 from kws.model.fold import fold
-from kws.model.folded import CLASS_SHIFT
 from kws_training.folded import network as folded_network
-from kws_training.unfold import measure, unfold
+from kws_training.unfold import keep_classes, measure, unfold
 
 MODELS = {
     "kws12": lambda: load("kws12"),
@@ -38,13 +37,7 @@ def sounds(count: int) -> torch.Tensor:
 def with_classifier_of(model: FoldedModel):
     """The unfolded network with the model's own classifier in place of the new one."""
     network = unfold(model, "bifsmn", model.n_classes)
-    weight = model.class_weight.reshape(model.n_classes, -1).astype(np.float32)
-    with torch.no_grad():
-        network.classifier.weight.copy_(torch.from_numpy(weight))
-        for depth in model.depths:
-            gain = depth.class_scale.astype(np.float64) * 2.0 ** (model.stream_bits - CLASS_SHIFT)
-            network.class_gain[str(depth.delta)].copy_(torch.from_numpy(gain))
-            network.class_bias[str(depth.delta)].copy_(torch.from_numpy(depth.class_bias))
+    keep_classes(network, model, model.class_names)
     return network
 
 
@@ -92,6 +85,24 @@ def test_a_shipped_model_answers_as_its_integers_do(name):
         logits = results[delta][0]
         # Made-up maps lie far from all words, where answers are close to each other: no test of which one is best.
         assert torch.corrcoef(torch.stack([logits.flatten(), wanted.flatten()]))[0, 1] > 0.9, delta
+
+
+def test_classes_that_stay_answer_as_before_and_new_ones_start_at_zero(model):
+    last = model.n_classes - 1
+    names = ["a new one", model.class_names[last], model.class_names[0]]
+    network, whole, features = unfold(model, "bifsmn", 3), with_classifier_of(model), sounds(5)
+    keep_classes(network, model, names)
+    with torch.no_grad():
+        found, wanted = network(features), whole(features)
+    for delta in model.deltas:
+        assert torch.allclose(found[delta][0][:, 1:], wanted[delta][0][:, [last, 0]], atol=1e-4), delta
+        assert not found[delta][0][:, 0].any()
+
+
+def test_a_network_of_new_classes_alone_starts_at_zero(model):
+    network = unfold(model, "bifsmn", 2)
+    keep_classes(network, model, ["one", "another"])
+    assert not network.classifier.weight.any()
 
 
 def test_measuring_changes_no_answer_and_gives_norms_what_they_see(model):

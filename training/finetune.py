@@ -22,7 +22,7 @@ from kws_training.config import Settings, StageSettings, checked_epochs, checked
 from kws_training.dataset import TrainingData
 from kws_training.loop import NOTHING, Run, Watcher
 from kws_training.networks import BiFSMN, Topology
-from kws_training.unfold import measure, require_features, topology_of, unfold
+from kws_training.unfold import keep_classes, measure, require_features, topology_of, unfold
 
 BATCH = 128
 RATE, LATENT_RATE = 2e-3, 5e-4
@@ -123,8 +123,9 @@ def settings_from(
 
 
 def start_of(base: FoldedModel, settings: Settings, data: TrainingData) -> dict[str, Tensor]:
-    """What ``FineTuning`` starts from: ``base`` unfolded, its norms measured on training clips."""
+    """What ``FineTuning`` starts from: ``base`` unfolded, the classes that stay, norms measured on training clips."""
     network = unfold(base, settings.topology.preset, settings.topology.n_classes)
+    keep_classes(network, base, data.task.class_names)
     stage = settings.stages[0]
     batches = data.epoch(0, 0, settings.batch, stage.unknown, stage.augmentation)
     measure(network, (features for features, _, _ in islice(batches, MEASURED_BATCHES)))

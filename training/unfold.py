@@ -11,7 +11,7 @@ answer by it. Latent weights get one magnitude, ``LATENT``: how sure training on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from kws.errors import KwsError
 from kws.features import INPUT_STEPS, PRESETS
-from kws.model.folded import CONV1_CHANNELS, CONV2_CHANNELS, KERNEL, FoldedModel, full_count
+from kws.model.folded import CLASS_SHIFT, CONV1_CHANNELS, CONV2_CHANNELS, KERNEL, FoldedModel, full_count
 from kws_training.networks import BiFSMN, Switched, Topology
 
 LATENT = 0.05
@@ -56,6 +56,27 @@ def unfold(model: FoldedModel, preset: str, n_classes: int) -> BiFSMN:
         network.classifier.weight.zero_()
     network.constrain()
     return network.eval()
+
+
+@torch.no_grad()
+def keep_classes(network: BiFSMN, model: FoldedModel, class_names: Sequence[str]) -> None:
+    """Gives the classes of ``network`` that ``model`` has too, by name, the weights that they have there.
+
+    Args:
+        network: from ``unfold``, with windows of the model's length.
+        class_names: of its classifier, in output order.
+    """
+    # The engine's classifier reads whole numbers, this one what they stand for.
+    unit = 2.0 ** (model.stream_bits - CLASS_SHIFT)
+    for new, name in enumerate(class_names):
+        if name not in model.class_names:
+            continue
+        old = model.class_names.index(name)
+        deepest = float(model.depths[0].class_scale[old])
+        network.classifier.weight[new] = _tensor(model.class_weight[old].reshape(-1) * (deepest * unit))
+        for depth in model.depths:
+            network.class_gain[str(depth.delta)][new] = float(depth.class_scale[old]) / deepest
+            network.class_bias[str(depth.delta)][new] = float(depth.class_bias[old])
 
 
 def topology_of(model: FoldedModel, preset: str, n_classes: int) -> Topology:
