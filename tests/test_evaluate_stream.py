@@ -20,7 +20,7 @@ from kws.errors import KwsError
 from kws.evaluate.calibrate import LOGITS, PEAKS, SMOOTHINGS, _choose, calibrate, tail_rates
 from kws.evaluate.matching import match
 from kws.evaluate.sounds import Sound, hear_folder, hear_recording
-from kws.evaluate.stream import Judge, Mode, computed_anew, evaluate_stream, modes_of, moved
+from kws.evaluate.stream import FINE_STEPS, STEP, Judge, Mode, computed_anew, evaluate_stream, modes_of, moved
 from kws.evaluate.track import record
 from kws.features import Preset
 from kws.model import FoldedModel, load, save
@@ -101,6 +101,9 @@ def test_operations_reach_their_targets(model, sounds) -> None:
         assert one.point.false_accepts <= one.target
         better = [point for point in result.curve if point.misses < one.point.misses]
         assert all(point.false_accepts > one.target for point in better)
+        # A curve's steps are coarse; a fifth of one further down is too far.
+        finer = Judge(model, sounds, Mode(1)).at(model.word_threshold[0], one.point.shift - STEP / FINE_STEPS).point
+        assert finer.false_accepts > one.target or finer.misses >= one.point.misses
 
 
 def test_late_detections_may_be_left_out_of_the_targets(model, sounds) -> None:

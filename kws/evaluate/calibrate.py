@@ -39,8 +39,8 @@ from kws.model import FoldedModel
 PEAKS = 10
 BETA = 1.0
 UNSEEN = 0.7
-STEP = 0.25
-LOGITS = np.arange(-4.0, 16.0 + STEP, STEP)
+STEP = 0.1
+LOGITS = np.arange(-4.0, 16.0 + STEP / 2, STEP)
 """Logits of the thresholds to choose from; beyond 16.6 a float32 cannot tell a score from 1."""
 
 SMOOTHINGS = (1, 2, 3, 4, 6)

@@ -21,8 +21,9 @@ from kws.evaluate.sounds import Sound
 from kws.model import FoldedModel
 from kws.model.info import macs
 
-SHIFTS = np.arange(-8.0, 16.25, 0.25)
-"""What a curve adds to the logit of every threshold."""
+STEP, FINE_STEPS = 0.25, 5
+SHIFTS = np.arange(-8.0, 16.0 + STEP, STEP)
+"""What a curve adds to the logit of every threshold; where a target is reached, a fifth of a step counts too."""
 
 ADAPTIVE = "adaptive"
 
@@ -249,11 +250,17 @@ def evaluate_stream(
         for target in targets:
             reached = [one for one in swept if one.point.rate(count_late) <= target]
             if reached:
-                best = min(reached, key=lambda one: (one.point.misses or 0.0, one.point.shift))
-                operations.append(replace(best, target=target))
+                near = _best(reached).point.shift
+                between = [judge.at(own, near - STEP * part / FINE_STEPS) for part in range(1, FINE_STEPS)]
+                reached += [one for one in between if one.point.rate(count_late) <= target]
+                operations.append(replace(_best(reached), target=target))
         curve = [one.point for one in swept]
         results.append(ModeResult(mode, curve, operations, *_work(model, *judge.windows(own))))
     return results
+
+
+def _best(operations: Sequence[Operation]) -> Operation:
+    return min(operations, key=lambda one: (one.point.misses or 0.0, one.point.shift))
 
 
 def _work(model: FoldedModel, classified: dict[int, int], rests: int) -> tuple[dict[int, float], float]:
