@@ -60,6 +60,15 @@ def test_an_interrupted_run_ends_with_the_same_weights(corpus, data, base, run, 
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_the_recipe_of_noise_is_louder_and_draws_thin_words_more_often(base):
+    quiet, loud = (settings_from(load(base), TASK, recipe=name) for name in ("standard", "noise"))
+    assert quiet == settings_from(load(base), TASK)
+    assert loud.stages[0].augmentation.voices > quiet.stages[0].augmentation.voices == 0.0
+    assert loud.stages[0].augmentation.noise_share > quiet.stages[0].augmentation.noise_share
+    assert loud.temper < quiet.temper and loud.stages[0].unknown > quiet.stages[0].unknown
+    assert settings_from(load(base), TASK, unknown=2.0, recipe="noise").stages[0].unknown == 2.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -67,6 +76,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(corpus, data, base, run, 
         (("--teacher", "x"), "--teacher beside --base"),
         (("--epochs", "0"), "--epochs 0: give at least 1"),
         (("--unknown", "0"), "--unknown 0: give a share"),
+        (("--recipe", "quick"), "'quick' is no recipe of a --base; choose standard or noise"),
     ],
 )
 def test_what_does_not_go_with_a_base_is_one_sentence(corpus, base, tmp_path, arguments, sentence):  # noqa: F811

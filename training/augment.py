@@ -44,6 +44,9 @@ STRONG = Augmentation(speed=0.12, noise_share=0.7, gain=(-14.0, 6.0), mel_mask=6
 GENTLE = Augmentation(speed=0.05, noise_share=0.3, snr=(5.0, 30.0), mel_mask=2, time_mask=2)
 """For a network that has no capacity to spare: the binary student fits even its plain training clips only just."""
 
+NOISY = replace(GENTLE, noise_share=0.5, snr=(0.0, 30.0), voices=0.5)
+"""A room with other voices and music, for a student that has learned its words."""
+
 BUSY_STRONG = replace(STRONG, speed=0.08, noise_share=0.8, mel_mask=3, time_mask=3, running=0.5, voices=0.4)
 """A room where people talk, for the teacher."""
 

@@ -5,6 +5,7 @@ No teacher: a model file has none. The labels alone are learned, at every depth 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from kws.data.tasks import Task
 from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import FoldedModel
-from kws_training.augment import GENTLE
+from kws_training.augment import GENTLE, NOISY, Augmentation
 from kws_training.config import Settings, StageSettings, checked_epochs, checked_unknown
 from kws_training.dataset import TrainingData
 from kws_training.loop import NOTHING, Run, Watcher
@@ -33,8 +34,20 @@ WARMUP = 1.0
 
 EPOCHS = 12
 """Of a training run on clips."""
-UNKNOWN = 0.3
 MEASURED_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a training run on clips draws them; see ``StageSettings`` and ``Settings.temper``."""
+
+    augmentation: Augmentation
+    unknown: float
+    temper: float
+
+
+RECIPES = {"standard": Drawing(GENTLE, 0.3, 0.25), "noise": Drawing(NOISY, 0.45, 0.1)}
+"""What ``kws train --base MODEL --recipe`` names."""
 
 
 class FineTuning(Run):
@@ -100,7 +113,12 @@ def settings_of(
 
 
 def settings_from(
-    base: FoldedModel, task: Task, epochs: int | None = None, seed: int = 0, unknown: float | None = None
+    base: FoldedModel,
+    task: Task,
+    epochs: int | None = None,
+    seed: int = 0,
+    unknown: float | None = None,
+    recipe: str = "standard",
 ) -> Settings:
     """Settings of a fine-tuning run on clips.
 
@@ -108,18 +126,23 @@ def settings_from(
         base: model to start from.
         task: classes.
         epochs: None for the usual number.
-        unknown: clips of other words drawn, as a share of the word clips; None for the usual one.
+        unknown: clips of other words drawn, as a share of the word clips; None as the recipe says.
+        recipe: key of ``RECIPES``.
 
     Raises:
-        KwsError: a base of other features, a share that is none, or fewer than one epoch.
+        KwsError: a base of other features, no such recipe, a share that is none, or fewer than one epoch.
     """
+    if recipe not in RECIPES:
+        raise KwsError(f"'{recipe}' is no recipe of a --base; choose {' or '.join(RECIPES)}.")
+    drawing = RECIPES[recipe]
     epochs = EPOCHS if epochs is None else checked_epochs(epochs)
-    unknown = UNKNOWN if unknown is None else checked_unknown(unknown)
+    unknown = drawing.unknown if unknown is None else checked_unknown(unknown)
     if base.preset.name not in PRESETS:
         raise KwsError(f"The model '{base.name}' hears features that have no name here; start from a shipped one.")
     require_features(base, base.preset.name)
     topology = topology_of(base, base.preset.name, len(task.class_names))
-    return settings_of(task.words, topology, epochs, seed, task.fillers, augmentation=GENTLE, unknown=unknown)
+    drawn = {"augmentation": drawing.augmentation, "unknown": unknown}
+    return replace(settings_of(task.words, topology, epochs, seed, task.fillers, **drawn), temper=drawing.temper)
 
 
 def start_of(base: FoldedModel, settings: Settings, data: TrainingData) -> dict[str, Tensor]:

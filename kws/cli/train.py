@@ -35,7 +35,7 @@ def show_binarizers(wanted: bool) -> None:
 RESUMABLE = ("out", "data", "extra", "negatives", "resume")
 """What may stand beside ``--resume``: where the run is, and where its recordings are now if they have moved."""
 
-OF_A_BASE = ("recipe", "preset", "network", "channels", "blocks", "binarizer", "distillation", "teacher", "student")
+OF_A_BASE = ("preset", "network", "channels", "blocks", "binarizer", "distillation", "teacher", "student")
 """What a ``--base`` decides."""
 
 
@@ -82,7 +82,8 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            help="Stages: standard; quick for a try; listening, among other words; running, so for a --student."
+            help="Stages: standard; quick for a try; listening, among other words; running, so for a --student; "
+            "of a --base: standard, or noise, for rooms that are not quiet."
         ),
     ] = "standard",
     network: Annotated[
@@ -153,7 +154,7 @@ def train(
         chosen = task_of_words([word.strip() for word in words.split(",")]) if words else TASKS[task]
         if start:
             refuse_beside_base(context)
-            settings = settings_from(load(start), chosen, epochs, seed, unknown)
+            settings = settings_from(load(start), chosen, epochs, seed, unknown, recipe)
         else:
             settings = new_settings(
                 chosen,
