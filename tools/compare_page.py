@@ -2,6 +2,7 @@
 
 python tools/compare_page.py                                # from docs/compare/*.json
 python tools/compare_page.py --results runs/short           # first takes over a folder that kws compare wrote
+python tools/compare_page.py --distillation runs/distillation  # takes over that grid's results too
 python tools/compare_page.py --robustness shipped.json      # first takes over what kws eval --robustness --json printed
 """
 
@@ -22,6 +23,7 @@ from kws_training.rivals.counting import deployed_bytes, macs, parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, FIGURES = ROOT / "docs/compare.md", ROOT / "docs/compare"
+DISTILLATION = FIGURES / "distillation.json"
 SHIPPED = FIGURES / "shipped-robustness.json"
 BANNER = "<!-- written by `python tools/compare_page.py` from docs/compare/, do not edit: change the tool -->"
 
@@ -41,6 +43,12 @@ def take_over_robustness(path: Path) -> None:
     FIGURES.mkdir(exist_ok=True)
     content = {"model": found["model"], "robustness": found["robustness"]}
     SHIPPED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def distilled(content: dict[str, Any]) -> str:
+    """The networks of the grid of distillation, which differ in nothing that costs."""
+    rows = [row for row in table.grouped(content["results"]) if row["seeds"][0][0]["cell"]["distillation"]]
+    return f"{table.protocol(content)}\n\n{table.accuracies(rows)}"
 
 
 def shipped(content: dict[str, Any]) -> str:
@@ -66,6 +74,8 @@ def page() -> str:
         parts += [f"![{label}](compare/{name})" for name, (_, label) in PLOTS.items() if (FIGURES / name).is_file()]
     else:
         parts.append("No results are kept in docs/compare yet.")
+    if DISTILLATION.is_file():
+        parts += [TEXT["distillation"], distilled(json.loads(DISTILLATION.read_text(encoding="utf-8")))]
     parts.append(TEXT["robustness"])
     if SHIPPED.is_file():
         parts.append(shipped(json.loads(SHIPPED.read_text(encoding="utf-8"))))
@@ -113,6 +123,16 @@ the noise. Babble is six clips of other speakers at once, of words that the task
 as the direct sound, named by the time it takes to fall by 60 dB. Speed changes pitch and length. Clipping takes the
 peaks off at so many decibels below the highest; level lowers or raises the whole clip, and the converter cuts what is
 too high.
+""",
+    "distillation": """
+## What is distilled
+
+    kws compare tools/grids/distillation.toml --data DIR --out runs/distillation --no-robustness
+    python tools/compare_page.py --distillation runs/distillation
+
+A small network of one plane under the same short schedule, three seeds, each from the float network of its seed. Beside
+the labels and the teacher's answers the student learns the teacher's hidden maps, enhanced (BiFSMN) or band by band
+(`independent`, BiFSMNv2), or not at all (`answers`). In brackets the lowest and the highest of the seeds.
 """,
     "rivals": """
 ## The rivals in numbers
@@ -165,10 +185,13 @@ def main() -> None:
     """Takes over what is given and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, help="folder that kws compare wrote")
+    parser.add_argument("--distillation", type=Path, help="folder that kws compare wrote for the grid of distillation")
     parser.add_argument("--robustness", type=Path, help="file with what kws eval --robustness --json printed")
     options = parser.parse_args()
     if options.results:
         take_over(options.results)
+    if options.distillation:
+        shutil.copyfile(options.distillation / RESULTS, DISTILLATION)
     if options.robustness:
         take_over_robustness(options.robustness)
     PAGE.write_text(page(), encoding="utf-8")

@@ -104,6 +104,13 @@ def overview(rows: list[dict[str, Any]]) -> str:
     return table(head, body) + "\n\n" + "\n".join(f"- {note}" for note in notes)
 
 
+def accuracies(rows: list[dict[str, Any]]) -> str:
+    """Accuracy alone, for networks that cost the same."""
+    head = ["network", "balanced accuracy, %", f"classes of {THIN} clips or more, %"]
+    kinds = ("balanced_accuracy", "covered_accuracy")
+    return table(head, [[_label(row), *(_percent(row, kind) for kind in kinds)] for row in rows])
+
+
 def _notes(results: list[dict[str, Any]]) -> list[str]:
     """What stands behind the columns of ``overview``, and why a cell of it is empty."""
     notes = ["Time and instructions are of one window, features given."]
