@@ -128,6 +128,12 @@ def test_every_distillation_starts_from_the_same_float_network():
     assert len({cell.float_twin for cell in chosen}) == 1 and len({grid.digest(cell) for cell in chosen}) == 3
 
 
+def test_what_was_done_before_distillation_was_a_choice_stays_done():
+    grid = read_grid(SHORT)
+    kept = json.loads((SHORT.parents[2] / "docs/compare/results.json").read_text())["results"]
+    assert {result["hash"] for result in kept} <= {grid.digest(cell) for cell in grid.plan()}
+
+
 def test_hashes_follow_what_matters_and_nothing_else():
     grid, (floats, int8, *_) = read_grid(GRID), read_grid(GRID).plan()
     longer = replace(grid.schedule["int8"][0], epochs=2)

@@ -130,9 +130,9 @@ too high.
     kws compare tools/grids/distillation.toml --data DIR --out runs/distillation --no-robustness
     python tools/compare_page.py --distillation runs/distillation
 
-A small network of one plane under the same short schedule, three seeds, each from the float network of its seed. Beside
-the labels and the teacher's answers the student learns the teacher's hidden maps, enhanced (BiFSMN) or band by band
-(`independent`, BiFSMNv2), or not at all (`answers`). In brackets the lowest and the highest of the seeds.
+A small network of one plane under the same short schedule, each student from the float network of its seed. Beside the
+labels and the teacher's answers it learns the teacher's hidden maps, enhanced (BiFSMN; the rows without a suffix), or
+band by band (`independent`, BiFSMNv2). In brackets the lowest and the highest of the seeds.
 """,
     "rivals": """
 ## The rivals in numbers
@@ -146,9 +146,10 @@ Twelve classes, the 32 x 32 map, nothing trained: parameters as papers count the
 settings of `kws_training.config.StageSettings` and an `augmentation` of "gentle", "moderate" or "strong"; and
 `cells`, each entry the product of its axes `network`, `bits`, `binarizer`, `channels`, `blocks`, `seed`,
 `distillation`. `tools/grids/short.toml` is one, `all.toml` a large one that shares what is done with it. `bits` are
-32 for float, 8 for int8, and for BiFSMN also 1 (any one-bit `binarizer`) and 2 to 7 (`dorefa` or `uniform`). BiFSMN
-learns all its depths at once and has a row for each. A cell that gives up precision starts from its float twin, which
-is trained first if the grid does not name it.
+32 for float, 8 for int8, and for BiFSMN also 1 (any one-bit `binarizer`) and 2 to 7 (`dorefa` or `uniform`).
+`distillation`, of BiFSMN below 32 bits, is "enhanced" unless named, "independent" or "answers". BiFSMN learns all its
+depths at once and has a row for each. A cell that gives up precision starts from its float twin, which is trained
+first if the grid does not name it.
 
 **Resuming.** A cell's folder is named by a hash of everything that its result depends on but the recordings. What has
 a `result.json` is skipped; a run that was interrupted goes on at its last complete epoch; a cell that fails is named
@@ -191,6 +192,7 @@ def main() -> None:
     if options.results:
         take_over(options.results)
     if options.distillation:
+        FIGURES.mkdir(exist_ok=True)
         shutil.copyfile(options.distillation / RESULTS, DISTILLATION)
     if options.robustness:
         take_over_robustness(options.robustness)

@@ -22,7 +22,7 @@ from kws.data.tasks import TASKS, scan
 from kws.features import PRESETS
 from kws_training.augment import MODERATE
 from kws_training.dataset import TrainingData
-from kws_training.distillation import answer_loss, hidden_loss
+from kws_training.distillation import answer_loss, enhanced_loss
 from kws_training.networks import BiFSMN
 from kws_training.run import new_settings
 
@@ -53,7 +53,7 @@ def main() -> None:
         losses = []
         for logits, outputs in student(features).values():
             loss = torch.nn.functional.cross_entropy(logits, labels)
-            losses.append(loss + answer_loss(logits, targets[0], 2.0) + hidden_loss(outputs, targets[1]))
+            losses.append(loss + answer_loss(logits, targets[0], 2.0) + enhanced_loss(outputs, targets[1]))
         return torch.stack(losses).sum()
 
     for _ in range(options.steps):

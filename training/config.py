@@ -161,7 +161,7 @@ def recipe(name: str, epochs: int | None = None) -> tuple[StageSettings, ...]:
         KwsError: no such recipe, or fewer than one epoch.
     """
     if name not in RECIPES:
-        raise KwsError(f"'{name}' is no recipe; choose {' or '.join(RECIPES)}.")
+        raise KwsError(f"'{name}' is no recipe without a --base; choose {' or '.join(RECIPES)}.")
     stages = RECIPES[name]
     if epochs is None:
         return stages

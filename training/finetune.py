@@ -46,7 +46,10 @@ class Drawing:
     temper: float
 
 
-RECIPES = {"standard": Drawing(GENTLE, 0.3, 0.25), "noise": Drawing(NOISY, 0.45, 0.1)}
+RECIPES = {
+    "standard": Drawing(GENTLE, unknown=0.3, temper=0.25),
+    "noise": Drawing(NOISY, unknown=0.45, temper=0.1),
+}
 """What ``kws train --base MODEL --recipe`` names."""
 
 
@@ -141,8 +144,10 @@ def settings_from(
         raise KwsError(f"The model '{base.name}' hears features that have no name here; start from a shipped one.")
     require_features(base, base.preset.name)
     topology = topology_of(base, base.preset.name, len(task.class_names))
-    drawn = {"augmentation": drawing.augmentation, "unknown": unknown}
-    return replace(settings_of(task.words, topology, epochs, seed, task.fillers, **drawn), temper=drawing.temper)
+    settings = settings_of(
+        task.words, topology, epochs, seed, task.fillers, augmentation=drawing.augmentation, unknown=unknown
+    )
+    return replace(settings, temper=drawing.temper)
 
 
 def start_of(base: FoldedModel, settings: Settings, data: TrainingData) -> dict[str, Tensor]:

@@ -97,7 +97,7 @@ def train(
     distillation: Annotated[
         str,
         typer.Option(
-            help="What is distilled: hidden maps, enhanced (BiFSMN) or independent (BiFSMNv2), or answers alone."
+            help="Distilled beside answers: hidden maps, enhanced (BiFSMN) or independent (BiFSMNv2); answers: none."
         ),
     ] = "enhanced",
     unknown: Annotated[

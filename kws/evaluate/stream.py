@@ -23,7 +23,7 @@ from kws.model.info import macs
 
 STEP, FINE_STEPS = 0.25, 5
 SHIFTS = np.arange(-8.0, 16.0 + STEP, STEP)
-"""What a curve adds to the logit of every threshold; where a target is reached, a fifth of a step counts too."""
+"""What a curve adds to the logit of every threshold. A target is reached in parts of a step."""
 
 ADAPTIVE = "adaptive"
 
@@ -94,7 +94,7 @@ class Operation:
     """Everything at one point.
 
     Attributes:
-        point: of the curve.
+        point: of the curve, or for a target up to a step below one of the curve's.
         target: false accepts an hour that it was chosen for; None for the model's own thresholds.
         thresholds: by word.
         counts: by word.

@@ -109,13 +109,16 @@ class Grid:
         kinds = ("float",)
         if cell.bits != FLOAT_BITS:
             kinds += ("activations", "binary") if cell.is_own else ("int8",)
+        own = asdict(cell)
+        if cell.distillation in ("", ENHANCED):  # as it was before there was a choice: what is done stays done
+            del own["distillation"]
         content = {
             "version": VERSION,
             "task": [self.task.words, self.task.fillers],
             "preset": asdict(PRESETS[self.preset]),
             "batch": self.batch,
             "schedule": {kind: [asdict(stage) for stage in self.schedule[kind]] for kind in kinds},
-            "cell": asdict(cell),
+            "cell": own,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -263,15 +266,17 @@ def _cell(values: dict[str, Any]) -> Cell:
     if network != FLOAT_NETWORK and bits != 1:
         raise KwsError(f"{network} of {bits} bits has no second plane; name {FLOAT_NETWORK}, or give it bits = 1.")
     binarizer = _binarizer(network, bits, values.get("binarizer"))
-    return Cell(network, bits, binarizer, channels, blocks, seed, _distillation(network, bits, values))
+    return Cell(
+        network, bits, binarizer, channels, blocks, seed, _distillation(network, bits, values.get("distillation"))
+    )
 
 
-def _distillation(network: str, bits: int, values: dict[str, Any]) -> str:
-    if bits == FLOAT_BITS:
-        if "distillation" in values:
-            raise KwsError(f"{network} of {bits} bits is float and is not distilled.")
-        return ""
-    return _one_of(HIDDEN_LOSSES, "distillation", values.get("distillation", ENHANCED))
+def _distillation(network: str, bits: int, name: object) -> str:
+    if bits != FLOAT_BITS:
+        return _one_of(HIDDEN_LOSSES, "distillation", ENHANCED if name is None else name)
+    if name is not None:
+        raise KwsError(f"{network} of {bits} bits is float and is not distilled.")
+    return ""
 
 
 def _binarizer(network: str, bits: int, name: object) -> str:
