@@ -134,8 +134,8 @@ A small network of one plane under the same short schedule, each student from th
 labels and the teacher's answers it learns the teacher's hidden maps, enhanced (BiFSMN; the rows without a suffix), or
 band by band (`independent`, BiFSMNv2). In brackets the lowest and the highest of the seeds.
 
-On the well covered classes the two kinds of maps differ by 0.15 points or less at every depth, less than seeds do; on all
-twelve band by band is 0.8 to 1.5 points better, which `on` and `off` decide with 15 and 19 clips.
+On the well covered classes the two kinds of maps differ by 0.15 points or less at every depth, less than seeds do; on
+all twelve band by band is 0.8 to 1.5 points better, which `on` and `off` decide with 15 and 19 clips.
 """,
     "rivals": """
 ## The rivals in numbers
