@@ -174,11 +174,11 @@ BC-ResNet-1 needs in int8.
 
 **Time and instructions** of BiFSMN below float are the C engine's, of version 3, as are the grid's figures of noise:
 version 4 reads the classifier's input in 8 bits and takes 4 % fewer instructions ([costs](performance.md)). A rival's
-time is ONNX Runtime's, and its instructions the fewer of ONNX Runtime's and ncnn's, in float32 (`tools/peers/graph_instructions.py`), for ncnn
-without what normalises the input. For BiFSMN's own topology in float32 a third library, XNNPACK, retires an eighth
-less than ncnn ([costs](performance.md)): read a ratio with that in mind. There is no count for int8: ONNX Runtime's
-quantization leaves so much of these networks unfused that its int8 retires more than its float32 of BC-ResNet-1,
-which says nothing of int8.
+time is ONNX Runtime's, and its instructions the fewer of ONNX Runtime's and ncnn's, in float32
+(`tools/peers/graph_instructions.py`), for ncnn without what normalises the input. For BiFSMN's own topology in
+float32 a third library, XNNPACK, retires an eighth less than ncnn ([costs](performance.md)): read a ratio with that
+in mind. There is no count for int8: ONNX Runtime's quantization leaves so much of these networks unfused that its
+int8 retires more than its float32 of BC-ResNet-1, which says nothing of int8.
 """,
 }
 TEXT = {name: text.strip() for name, text in TEXT.items()}
