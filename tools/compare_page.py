@@ -30,7 +30,6 @@ BANNER = "<!-- written by `python tools/compare_page.py` from docs/compare/, do 
 
 def take_over(folder: Path) -> None:
     """Copies results and plots of a grid into docs/compare."""
-    FIGURES.mkdir(exist_ok=True)
     for name in (RESULTS, *PLOTS):
         (FIGURES / name).unlink(missing_ok=True)
         if (folder / name).is_file():
@@ -40,7 +39,6 @@ def take_over(folder: Path) -> None:
 def take_over_robustness(path: Path) -> None:
     """Keeps, of what ``kws eval --robustness --json`` printed, what the page shows."""
     found = json.loads(path.read_text(encoding="utf-8"))
-    FIGURES.mkdir(exist_ok=True)
     content = {"model": found["model"], "robustness": found["robustness"]}
     SHIPPED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -192,10 +190,10 @@ def main() -> None:
     parser.add_argument("--distillation", type=Path, help="folder that kws compare wrote for the grid of distillation")
     parser.add_argument("--robustness", type=Path, help="file with what kws eval --robustness --json printed")
     options = parser.parse_args()
+    FIGURES.mkdir(exist_ok=True)
     if options.results:
         take_over(options.results)
     if options.distillation:
-        FIGURES.mkdir(exist_ok=True)
         shutil.copyfile(options.distillation / RESULTS, DISTILLATION)
     if options.robustness:
         take_over_robustness(options.robustness)

@@ -27,6 +27,8 @@ from kws_training.rivals import NETWORKS as RIVALS
 FLOAT_NETWORK = "bifsmn"
 FLOAT_BITS, INT8_BITS = 32, 8
 AUGMENTATIONS = {"gentle": GENTLE, "moderate": MODERATE, "strong": STRONG}
+UNNAMED = ("", ENHANCED)
+"""Distillations that neither a title nor a hash names: what was done before there was a choice stays done."""
 VERSION = 1
 """Part of every cell's hash: to be raised where the same settings come to mean another network or another measure."""
 
@@ -77,7 +79,7 @@ class Cell:
         if self.is_own:
             parts.append(f"{self.blocks}x{self.channels}")
         parts.append({FLOAT_BITS: "float"}.get(self.bits, self.binarizer or f"int{self.bits}"))
-        if self.distillation not in ("", ENHANCED):
+        if self.distillation not in UNNAMED:
             parts.append(self.distillation)
         return "-".join(parts) + f"-seed{self.seed}"
 
@@ -110,7 +112,7 @@ class Grid:
         if cell.bits != FLOAT_BITS:
             kinds += ("activations", "binary") if cell.is_own else ("int8",)
         own = asdict(cell)
-        if cell.distillation in ("", ENHANCED):  # as it was before there was a choice: what is done stays done
+        if cell.distillation in UNNAMED:
             del own["distillation"]
         content = {
             "version": VERSION,
