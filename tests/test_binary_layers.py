@@ -8,7 +8,9 @@ import torch.nn.functional as F
 
 from kws.errors import KwsError
 from kws_training.binarizers import conv1_scale
-from kws_training.networks import BiFSMN, BinaryConv, BinaryLayer, BinaryMemory, Slope, Topology
+from kws_training.layers import BinaryConv, BinaryLayer, BinaryMemory, Slope
+from kws_training.networks import BiFSMN
+from kws_training.topology import Topology
 
 TOPOLOGY = Topology(channels=64, hidden=128, n_blocks=4)
 

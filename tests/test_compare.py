@@ -20,6 +20,7 @@ from kws.evaluate.run import evaluate
 from kws.features import PRESETS
 from kws.model import load
 from kws.model.info import bytes_by_part, macs
+from kws_training.blocks import obstacle
 from kws_training.compare import host, instructions, measure, plots, table
 from kws_training.compare.cell import settings, topology
 from kws_training.compare.grid import Cell, read_grid
@@ -318,6 +319,24 @@ def test_figures_are_those_of_the_other_commands(done, corpus):  # noqa: F811
         record = json.loads((out / grid.folder(grid.plan()[number]) / "record.json").read_text())
         seen = record["epochs"][-1]["validation"][weights]["balanced_accuracy"]
         assert results[number]["depths"][weights]["balanced_accuracy"] == pytest.approx(seen, abs=1e-9)
+
+
+def test_blocks_that_the_engine_does_not_run_start_from_their_own_float_form(corpus, tmp_path):  # noqa: F811
+    grid = read_grid(GRID)
+    cell = Cell("bifsmn-attention", 1, "bireal", 64, 2, 0, "answers")
+    listener = Listener()
+    twin, found = compare(replace(grid, cells=(cell,)), corpus, tmp_path, listener, plain, Options(False, 0.1))
+    assert twin["title"] == "bifsmn-attention-2x64-float-seed0"
+    assert found["title"] == "bifsmn-attention-2x64-bireal-answers-seed0"
+    assert listener.warnings == [obstacle("bireal", "bifsmn-attention")]
+    assert found["runs_in"] == "torch, 1-bit arithmetic in float32"
+    # As a memory's network, but four layers of 64 to 64 and two products of eight steps for five taps of 64 channels.
+    inner, outer = 12800 + 256 * 64 + 2 * (4 * 64 * 64 + 2 * 64 * 128), 400 + 4 * 8 * 64
+    assert found["bytes"]["weights"] == inner // 8 + outer and twin["bytes"]["weights"] == 4 * (inner + outer)
+    work = found["depths"]["1"]
+    assert work["binary_macs"] == twin["depths"]["1"]["macs"] - (256 * 400 + 4 * 8 * 64) < work["macs"]
+    assert work["macs"] == twin["depths"]["1"]["macs"] and twin["depths"]["1"]["binary_macs"] == 0
+    assert set(found["missing"]) == set(twin["missing"]) == {"host", "instructions"}
 
 
 def test_training_is_counted_with_the_float_part(done):

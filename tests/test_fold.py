@@ -15,7 +15,8 @@ from kws.features import PRESETS
 from kws.model.fold import MAX_STREAM_BITS, StreamLayer, below, class_step, conv1_step, fold, stream_bits
 from kws.model.folded import CLASS_GROUP_SUM, CONV1_HALF, CONV1_HALF_SUM, class_groups, full_count
 from kws_training import binarizers, folded
-from kws_training.networks import MAX_SLOPE, BiFSMN, Topology
+from kws_training.networks import MAX_SLOPE, BiFSMN
+from kws_training.topology import Topology
 
 torch.set_num_threads(1)  # the layers are small: more threads only wait for one another
 NAMES = ["yes", "no", "_unknown_", "_silence_"]

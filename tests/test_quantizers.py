@@ -14,11 +14,13 @@ from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model.fold import fold, signs
 from kws_training import folded
-from kws_training.networks import BiFSMN, BinaryLayer, Topology
+from kws_training.layers import BinaryLayer
+from kws_training.networks import BiFSMN
 from kws_training.quantizers import BINARIZERS, DEFAULT, find
 from kws_training.quantizers.bipointnet import EntropyMaximizingMax
 from kws_training.quantizers.dorefa import REACH
 from kws_training.quantizers.interface import SignInput
+from kws_training.topology import Topology
 
 torch.set_num_threads(1)  # the layers are small: more threads only wait for one another
 ENGINE = [name for name, method in BINARIZERS.items() if method.maps_to_engine]

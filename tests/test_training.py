@@ -26,9 +26,9 @@ from kws_training.dataset import SPEECH_CUT, TrainingData
 from kws_training.display import TrainingDisplay
 from kws_training.inputs import Inputs
 from kws_training.loop import Given, Run, Watcher, learning_rate, load_state
-from kws_training.networks import Topology
 from kws_training.run import load_student, load_teacher, new_settings, resumed_inputs, resumed_settings, train
 from kws_training.speech import Speech
+from kws_training.topology import Topology
 
 TASK = Task("t", ("low", "high"))
 STAGES = (

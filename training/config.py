@@ -8,7 +8,7 @@ from typing import Any
 from kws.errors import KwsError
 from kws_training.augment import BUSY, BUSY_STRONG, GENTLE, LIVELY, MODERATE, STRONG, Augmentation
 from kws_training.distillation import ENHANCED
-from kws_training.networks import Topology
+from kws_training.topology import Topology
 
 
 @dataclass(frozen=True)

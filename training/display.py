@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kws.model import RUN_MODEL
+from kws_training.blocks import obstacle
 from kws_training.config import Settings, StageSettings
 from kws_training.loop import CHECKPOINT, Watcher
-from kws_training.quantizers import find
+from kws_training.topology import network_name
 
 
 class TrainingDisplay(Watcher):
@@ -42,10 +43,10 @@ class TrainingDisplay(Watcher):
                 sentence = "No epoch was complete: the same command starts again."
             self.console.print(f"Interrupted. {sentence}", markup=False)
         elif kind is None:
-            if find(self.settings.topology.binarizer).maps_to_engine:
-                sentence = f"Wrote {self.out / RUN_MODEL}. Next: kws listen --model {self.out}"
-            else:
+            if obstacle(self.settings.topology.binarizer, network_name(self.settings.topology)):
                 sentence = f"Wrote {self.out / 'student.pt'} and record.json, and no model: the engine cannot run it."
+            else:
+                sentence = f"Wrote {self.out / RUN_MODEL}. Next: kws listen --model {self.out}"
             self.console.print(sentence, markup=False)
 
     def reading(self, items: Iterable, total: int, title: str) -> Iterator:

@@ -22,7 +22,8 @@ from kws_training.augment import GENTLE, NOISY, Augmentation
 from kws_training.config import Settings, StageSettings, checked_epochs, checked_unknown
 from kws_training.dataset import TrainingData
 from kws_training.loop import NOTHING, Run, Watcher
-from kws_training.networks import BiFSMN, Topology
+from kws_training.networks import BiFSMN
+from kws_training.topology import Topology
 from kws_training.unfold import keep_classes, measure, require_features, topology_of, unfold
 
 BATCH = 128

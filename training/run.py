@@ -16,6 +16,7 @@ from kws.model import RUN_MODEL, load, save
 from kws.model.fold import fold
 from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, FoldedModel
 from kws_training import checkpoint
+from kws_training.blocks import obstacle
 from kws_training.config import Settings, checked_unknown, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData, read_negatives
@@ -23,8 +24,9 @@ from kws_training.distillation import ENHANCED, HIDDEN_LOSSES
 from kws_training.finetune import FineTuning, start_of
 from kws_training.inputs import Inputs
 from kws_training.loop import NOTHING, Given, Run, Watcher, refuse_run
-from kws_training.networks import NETWORKS, BiFSMN, Topology, deltas_of, network_name
+from kws_training.networks import BiFSMN
 from kws_training.quantizers import DEFAULT, find
+from kws_training.topology import NETWORKS, Topology, deltas_of, network_name
 
 
 def new_settings(
@@ -53,7 +55,7 @@ def new_settings(
     """
     find(binarizer)
     if network not in NETWORKS:
-        raise KwsError(f"'{network}' is no network; choose {' or '.join(NETWORKS)}.")
+        raise KwsError(f"'{network}' is no network; choose {', '.join(NETWORKS)}.")
     if distillation not in HIDDEN_LOSSES:
         raise KwsError(f"'{distillation}' is no distillation; choose {' or '.join(HIDDEN_LOSSES)}.")
     if preset not in PRESETS:
@@ -70,7 +72,8 @@ def new_settings(
         n_blocks=blocks,
         deltas=deltas_of(blocks),
         binarizer=binarizer,
-        planes=NETWORKS[network],
+        planes=NETWORKS[network].planes,
+        block=NETWORKS[network].block,
     )
     weights = (1.0,) * len(topology.deltas)
     stages = recipe(recipe_name, epochs)
@@ -217,9 +220,9 @@ def train_on(
         inputs: for the record.
         base: model to train further, with settings from ``kws_training.finetune.settings_from``.
     """
-    obstacle = find(settings.topology.binarizer).obstacle
-    if obstacle:
-        watcher.warn(f"'{settings.topology.binarizer}' trains but exports no model: {obstacle}, the engine's have one.")
+    reason = obstacle(settings.topology.binarizer, network_name(settings.topology))
+    if reason:
+        watcher.warn(reason)
     if base is None:
         run = Run(out, settings, data, watcher, state, given, inputs)
     else:
@@ -227,7 +230,7 @@ def train_on(
         run = FineTuning(out, settings, data, watcher, start, state, inputs)
     network = run.train()
     draw_curves(run.history, out / "curves.png")
-    if obstacle:
+    if reason:
         return None
     figures = run.history[-1]["validation"]
     provenance = {

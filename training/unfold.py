@@ -23,7 +23,9 @@ from torch import Tensor, nn
 from kws.errors import KwsError
 from kws.features import INPUT_STEPS, PRESETS
 from kws.model.folded import CLASS_SHIFT, CONV1_CHANNELS, CONV2_CHANNELS, KERNEL, FoldedModel, full_count
-from kws_training.networks import BiFSMN, Switched, Topology
+from kws_training.layers import Switched
+from kws_training.networks import BiFSMN
+from kws_training.topology import Topology
 
 LATENT = 0.05
 """Magnitude of every latent weight: with Adam, about ``LATENT / rate`` steps of one mind turn a sign."""

@@ -87,7 +87,11 @@ def train(
         ),
     ] = "standard",
     network: Annotated[
-        str, typer.Option(help="bifsmn: one bit an input; bifsmnv2: two, at up to twice the work.")
+        str,
+        typer.Option(
+            help="bifsmn: one bit an input; bifsmnv2: two, at up to twice the work; for comparison, without a model: "
+            "bifsmn-attention, bifsmn-shrinkable."
+        ),
     ] = "bifsmn",
     channels: Annotated[int, typer.Option(help="Width of the network: 64, 128, 192 or 256.")] = 128,
     blocks: Annotated[int, typer.Option(help="Blocks of the network at full depth.")] = 8,

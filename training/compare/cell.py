@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from kws_training import checkpoint
+from kws_training.blocks import obstacle
 from kws_training.compare.grid import FLOAT_BITS, Cell, Grid
 from kws_training.config import Settings
 from kws_training.dataset import TrainingData
 from kws_training.distillation import ENHANCED
 from kws_training.loop import CHECKPOINT, Given, Run, Watcher, load_state
-from kws_training.networks import NETWORKS, BiFSMN, Topology
-from kws_training.quantizers import DEFAULT, find
+from kws_training.networks import BiFSMN
+from kws_training.quantizers import DEFAULT
 from kws_training.rivals import RivalTopology
 from kws_training.rivals.loop import RivalRun, load_rival
 from kws_training.rivals.settings import RivalSettings
 from kws_training.run import load_teacher, train_on
+from kws_training.topology import NETWORKS, Topology
 
 
 def topology(cell: Cell, grid: Grid) -> Topology:
@@ -30,7 +32,8 @@ def topology(cell: Cell, grid: Grid) -> Topology:
         n_blocks=cell.blocks,
         deltas=cell.deltas if cell.bits != FLOAT_BITS else replace(cell, bits=1).deltas,
         binarizer=cell.binarizer or DEFAULT,
-        planes=NETWORKS[cell.network],
+        planes=NETWORKS[cell.network].planes,
+        block=NETWORKS[cell.network].block,
     )
 
 
@@ -92,4 +95,4 @@ def load_network(cell: Cell, grid: Grid, folder: Path) -> Any:
 
 def has_model(cell: Cell) -> bool:
     """Whether the engine runs it: then ``model.kws`` is what is measured."""
-    return cell.is_own and cell.bits != FLOAT_BITS and find(cell.binarizer).maps_to_engine
+    return cell.is_own and cell.bits != FLOAT_BITS and not obstacle(cell.binarizer, cell.network)

@@ -19,12 +19,11 @@ from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS
 from kws_training.augment import GENTLE, MODERATE, STRONG
 from kws_training.config import MOST_UNKNOWN, StageSettings
 from kws_training.distillation import ENHANCED, HIDDEN_LOSSES
-from kws_training.networks import NETWORKS as OWN
-from kws_training.networks import deltas_of
 from kws_training.quantizers import BINARIZERS, DEFAULT
 from kws_training.rivals import NETWORKS as RIVALS
+from kws_training.topology import NETWORKS as OWN
+from kws_training.topology import deltas_of, float_network
 
-FLOAT_NETWORK = "bifsmn"
 FLOAT_BITS, INT8_BITS = 32, 8
 AUGMENTATIONS = {"gentle": GENTLE, "moderate": MODERATE, "strong": STRONG}
 UNNAMED = ("", ENHANCED)
@@ -38,7 +37,7 @@ class Cell:
     """One network to train and measure.
 
     Attributes:
-        network: a key of ``kws_training.networks.NETWORKS`` or of ``kws_training.rivals.NETWORKS``.
+        network: a key of ``kws_training.topology.NETWORKS`` or of ``kws_training.rivals.NETWORKS``.
         bits: of weights and maps: 32 for float, 8 for int8; of BiFSMN's inner layers also 1 to 7, of BiFSMNv2's 1.
         binarizer: of BiFSMN below 32 bits, a key of ``BINARIZERS``; else empty.
         channels: width of BiFSMN's stream; its hidden layers are twice as wide. 0 for others.
@@ -62,7 +61,7 @@ class Cell:
     @property
     def float_twin(self) -> Cell:
         """The same network in float, from whose weights the others start."""
-        network = FLOAT_NETWORK if self.is_own else self.network
+        network = float_network(self.network) if self.is_own else self.network
         return replace(self, network=network, bits=FLOAT_BITS, binarizer="", distillation="")
 
     @property
@@ -265,8 +264,10 @@ def _cell(values: dict[str, Any]) -> Cell:
         return Cell(network, bits, seed=seed)
     channels = _whole("channels", values.get("channels", 128), 64, MAX_CHANNELS, 64)
     blocks = _whole("blocks", values.get("blocks", 8), 1, MAX_BLOCKS)
-    if network != FLOAT_NETWORK and bits != 1:
-        raise KwsError(f"{network} of {bits} bits has no second plane; name {FLOAT_NETWORK}, or give it bits = 1.")
+    if OWN[network].planes > 1 and bits != 1:
+        raise KwsError(
+            f"{network} of {bits} bits has no second plane; name {float_network(network)}, or give it bits = 1."
+        )
     binarizer = _binarizer(network, bits, values.get("binarizer"))
     return Cell(
         network, bits, binarizer, channels, blocks, seed, _distillation(network, bits, values.get("distillation"))

@@ -17,6 +17,7 @@ from kws.features import PRESETS, Preset
 from kws.model import FoldedModel
 from kws_training.compare.cell import topology
 from kws_training.compare.grid import FLOAT_BITS, Cell, Grid
+from kws_training.topology import MEMORY
 
 OPSET = 17
 
@@ -101,9 +102,11 @@ def graphs(cell: Cell, grid: Grid, network: Any) -> list[bytes] | str:
     preset = PRESETS[grid.preset]
     if not cell.is_own:
         return [to_onnx(network, preset)]
-    if cell.bits != FLOAT_BITS:
-        return f"no engine here runs BiFSMN in {cell.bits} bits."
     own = topology(cell, grid)
+    if cell.bits != FLOAT_BITS:
+        return f"no engine here runs {cell.network} of {cell.bits}-bit values."
+    if own.block != MEMORY:
+        return f"no graph of {cell.network} is drawn for others' engines."
     shape = Shape(preset.n_mels, preset.frames, own.channels, own.hidden, own.n_blocks, own.n_classes)
     return [build(shape, layout).SerializeToString() for layout in LAYOUTS]
 

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kws.bench.graph import Shape
 from kws.data.tasks import Corpus
 from kws.evaluate import metrics
 from kws.evaluate.robustness import CLEAN, FAMILIES, Robustness, scores
@@ -24,11 +23,12 @@ from kws.model import RUN_MODEL, load
 from kws.model.info import bytes_by_part
 from kws.model.info import macs as engine_macs
 from kws_training.compare import host, instructions
-from kws_training.compare.cell import has_model, load_network, topology
+from kws_training.compare.cell import has_model, load_network
 from kws_training.compare.grid import FLOAT_BITS, INT8_BITS, Cell, Grid
 from kws_training.dataset import filler_shares
 from kws_training.features import LogMel
-from kws_training.networks import BiFSMN, Slope, Switched
+from kws_training.layers import Slope, Switched
+from kws_training.networks import BiFSMN
 from kws_training.rivals.counting import deployed_bytes, macs
 
 INT8_UNCOUNTED = (
@@ -157,7 +157,7 @@ def _hear(
         compute, runs_in = Engine(model).classify_batch, "the C engine"
     else:
         compute = torch_classifier(network, preset)
-        runs_in = "torch, float32" if cell.bits == FLOAT_BITS else f"torch, {cell.bits} bits emulated in float32"
+        runs_in = "torch, float32" if cell.bits == FLOAT_BITS else f"torch, {cell.bits}-bit arithmetic in float32"
     families = FAMILIES if robustness else {CLEAN: FAMILIES[CLEAN]}
     degraded = degrade(compute, corpus, grid.task, preset, cell.deltas, families=families, progress=progress)
     result.update(
@@ -215,9 +215,8 @@ def _work(cell: Cell, grid: Grid, network: Any, model: Any, delta: int) -> dict[
         }
     if not cell.is_own:
         return {"macs": macs(network, preset.n_mels, preset.frames), "binary_macs": 0}
-    own = topology(cell, grid)
-    shape = Shape(preset.n_mels, preset.frames, own.channels, own.hidden, len(own.blocks_at(delta)), own.n_classes)
-    return {"macs": shape.macs, "binary_macs": 0}
+    work = network.macs(delta)
+    return {"macs": sum(work.values()), "binary_macs": work["inner"] if cell.bits == 1 else 0}
 
 
 def _bytes(cell: Cell, network: Any, model: Any) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from kws.own_words.project import Project
 from kws_training.config import Settings
 from kws_training.display import TrainingDisplay
 from kws_training.finetune import settings_of
-from kws_training.networks import Topology
 from kws_training.own_words.make import Made, MakeWatcher
+from kws_training.topology import Topology
 
 
 class MakeDisplay(TrainingDisplay, MakeWatcher):
