@@ -2,7 +2,7 @@
 
 python tools/compare_page.py                                # from docs/compare/*.json
 python tools/compare_page.py --results runs/short           # first takes over a folder that kws compare wrote
-python tools/compare_page.py --distillation runs/distillation  # takes over that grid's results too
+python tools/compare_page.py --binarizers runs/binarizers   # takes over that grid's results; so do --blocks, --distillation
 python tools/compare_page.py --robustness shipped.json      # first takes over what kws eval --robustness --json printed
 """
 
@@ -12,6 +12,7 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from kws.features import PRESETS
@@ -23,7 +24,8 @@ from kws_training.rivals.counting import deployed_bytes, macs, parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, FIGURES = ROOT / "docs/compare.md", ROOT / "docs/compare"
-DISTILLATION = FIGURES / "distillation.json"
+SIDE_GRIDS = ("binarizers", "blocks", "distillation")
+"""Grids of one question each, beside the short one, kept as ``docs/compare/<name>.json``."""
 SHIPPED = FIGURES / "shipped-robustness.json"
 BANNER = "<!-- written by `python tools/compare_page.py` from docs/compare/, do not edit: change the tool -->"
 
@@ -43,10 +45,39 @@ def take_over_robustness(path: Path) -> None:
     SHIPPED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def distilled(content: dict[str, Any]) -> str:
-    """The networks of the grid of distillation, which differ in nothing that costs."""
-    rows = [row for row in table.grouped(content["results"]) if row["seeds"][0][0]["cell"]["distillation"]]
-    return f"{table.protocol(content)}\n\n{table.accuracies(rows)}"
+def by_depth(content: dict[str, Any], is_ranked: bool = False) -> str:
+    """A row a network: balanced accuracy of the well covered classes at each depth, and means of depths."""
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in table.grouped(content["results"]):
+        if len(row["seeds"][0][0]["depths"]) > 1:
+            rows.setdefault(row["name"], {})[row["delta"]] = row
+
+    def average(name: str, key: str) -> float:
+        return fmean(fmean(depth[key] for _, depth in row["seeds"]) for row in rows[name].values())
+
+    names = list(rows)
+    if is_ranked:
+        names.sort(key=lambda name: -average(name, "covered_accuracy"))
+    depths = list(rows[names[0]])
+    head = ["network", *(f"depth {delta}, %" for delta in depths), "mean, %", "mean of all classes, %"]
+    body = []
+    for name in names:
+        covered = [table.percent(rows[name][delta], "covered_accuracy") for delta in depths]
+        means = [f"{100 * average(name, key):.2f}" for key in ("covered_accuracy", "balanced_accuracy")]
+        body.append([name, *covered, *means])
+    return table.table(head, body)
+
+
+def work(content: dict[str, Any]) -> str:
+    """What a window of each network costs at depth 1, and what it is kept in."""
+    head = ["network", "bytes", "MACs", "of them binary", "A64 instructions", "runs in"]
+    body = []
+    for row in table.grouped(content["results"]):
+        result, depth = row["seeds"][0]
+        if row["delta"] == "1":
+            costs = [depth["macs"], depth["binary_macs"] or None, depth["instructions"]]
+            body.append([row["name"], result["bytes"]["total"], *costs, result["runs_in"]])
+    return table.table(head, body)
 
 
 def shipped(content: dict[str, Any]) -> str:
@@ -72,8 +103,12 @@ def page() -> str:
         parts += [f"![{label}](compare/{name})" for name, (_, label) in PLOTS.items() if (FIGURES / name).is_file()]
     else:
         parts.append("No results are kept in docs/compare yet.")
-    if DISTILLATION.is_file():
-        parts += [TEXT["distillation"], distilled(json.loads(DISTILLATION.read_text(encoding="utf-8")))]
+    for name in SIDE_GRIDS:
+        path = FIGURES / f"{name}.json"
+        if path.is_file():
+            content = json.loads(path.read_text(encoding="utf-8"))
+            parts += [TEXT[name], table.protocol(content), by_depth(content, is_ranked=name == "binarizers")]
+            parts += [work(content)] if name == "blocks" else []
     parts.append(TEXT["robustness"])
     if SHIPPED.is_file():
         parts.append(shipped(json.loads(SHIPPED.read_text(encoding="utf-8"))))
@@ -121,6 +156,18 @@ the noise. Babble is six clips of other speakers at once, of words that the task
 as the direct sound, named by the time it takes to fall by 60 dB. Speed changes pitch and length. Clipping takes the
 peaks off at so many decibels below the highest; level lowers or raises the whole clip, and the converter cuts what is
 too high.
+""",
+    "binarizers": """
+## What makes the bits
+
+    kws compare tools/grids/binarizers.toml --data DIR --out runs/small --no-robustness --keep runs/clips
+    python tools/compare_page.py --binarizers runs/small
+""",
+    "blocks": """
+## What a block is
+
+    kws compare tools/grids/blocks.toml --data DIR --out runs/small --no-robustness --keep runs/clips
+    python tools/compare_page.py --blocks runs/small
 """,
     "distillation": """
 ## What is distilled
@@ -187,14 +234,16 @@ def main() -> None:
     """Takes over what is given and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, help="folder that kws compare wrote")
-    parser.add_argument("--distillation", type=Path, help="folder that kws compare wrote for the grid of distillation")
+    for name in SIDE_GRIDS:
+        parser.add_argument(f"--{name}", type=Path, help=f"folder that kws compare wrote for tools/grids/{name}.toml")
     parser.add_argument("--robustness", type=Path, help="file with what kws eval --robustness --json printed")
     options = parser.parse_args()
     FIGURES.mkdir(exist_ok=True)
     if options.results:
         take_over(options.results)
-    if options.distillation:
-        shutil.copyfile(options.distillation / RESULTS, DISTILLATION)
+    for name in SIDE_GRIDS:
+        if folder := getattr(options, name):
+            shutil.copyfile(folder / RESULTS, FIGURES / f"{name}.json")
     if options.robustness:
         take_over_robustness(options.robustness)
     PAGE.write_text(page(), encoding="utf-8")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from kws.errors import KwsError
 from kws.features import Preset, place_clip
 from kws_training.augment import Augmentation, add_noise, apply_gain, mask_spectrum, place
 from kws_training.features import LogMel
+from kws_training.kept import Batch, KeptEpochs
 from kws_training.running import RunningSpeech
 from kws_training.speech import Speech
 from kws_training.voices import make_voices
@@ -156,6 +157,9 @@ class TrainingData:
         progress: wraps an iterable with a progress bar.
         negatives: recordings in which none of the words is said, for ``_unknown_`` in training, int16 [n] each.
 
+    Attributes:
+        kept: where augmented epochs are kept for others that draw the same; None, at first, draws them every time.
+
     Raises:
         KwsError: a class has no usable training clip, there is no validation clip, or negatives hold no sound.
     """
@@ -172,6 +176,7 @@ class TrainingData:
     ) -> None:
         require_words(corpus, task)
         self.task, self.preset, self.seed, self.temper = task, preset, seed, temper
+        self.kept: KeptEpochs | None = None
         self.log_mel = LogMel(preset)
         items = [(clip, i) for i, word in enumerate(task.words) for clip in corpus.select(word, "training")]
         self.word_clips = len(items)
@@ -253,9 +258,7 @@ class TrainingData:
         """
         return max(1, sum(self._shares(unknown)) // batch)
 
-    def epoch(
-        self, stage: int, epoch: int, batch: int, unknown: float, augmentation: Augmentation
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def epoch(self, stage: int, epoch: int, batch: int, unknown: float, augmentation: Augmentation) -> Iterator[Batch]:
         """One epoch of augmented batches.
 
         Args:
@@ -268,6 +271,21 @@ class TrainingData:
             Features float32 [batch, n_mels, frames] in dB; labels int64 [batch]; the words' numbers int64 [batch], -1
             for silence, speech without the words, and a word that is cut off.
         """
+        made = self._epoch(stage, epoch, batch, unknown, augmentation)
+        if self.kept is None:
+            return made
+        key = {
+            "data": [self.hash, hashlib.sha256(self.identities.tobytes()).hexdigest()],
+            "words": self.task.words,
+            "fillers": self.task.fillers,
+            "preset": asdict(self.preset),
+            "temper": self.temper,
+            "draw": [self.seed, stage, epoch, batch, unknown],
+            "augmentation": asdict(augmentation),
+        }
+        return self.kept.epoch(key, batch, (self.preset.n_mels, self.preset.frames), made)
+
+    def _epoch(self, stage: int, epoch: int, batch: int, unknown: float, augmentation: Augmentation) -> Iterator[Batch]:
         rng = np.random.default_rng([self.seed, stage, epoch])
         indices, labels = self._draw(rng, unknown)
         for step in range(self.steps(batch, unknown)):

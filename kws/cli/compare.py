@@ -21,6 +21,13 @@ def compare(
     ] = None,
     robustness: Annotated[bool, typer.Option(help="Classify degraded clips too: noise, rooms, speed, level.")] = True,
     seconds: Annotated[float, typer.Option(min=0.1, max=600.0, help="Time to measure each cell's speed for.")] = 2.0,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep augmented clips in this folder for cells that draw the same: some 80 MB an epoch, "
+            "and small networks train twice as fast."
+        ),
+    ] = None,
     peers: Annotated[
         Path | None,
         typer.Option(help="Count others' AArch64 instructions too; some 100 MB are downloaded into this folder."),
@@ -37,4 +44,4 @@ def compare(
 
     wanted = read_grid(grid)
     with CompareDisplay(wanted, out) as display:
-        run(wanted, data, out, display, display.reading, Options(robustness, seconds, peers))
+        run(wanted, data, out, display, display.reading, Options(robustness, seconds, peers), keep)

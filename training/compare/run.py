@@ -17,6 +17,7 @@ from kws_training.compare.cell import has_model, settings, train_cell, weights_f
 from kws_training.compare.grid import Cell, Grid
 from kws_training.compare.measure import Options, measure_cell
 from kws_training.dataset import Progress, TrainingData
+from kws_training.kept import KeptEpochs
 from kws_training.loop import Watcher
 
 RESULT, RESULTS, TABLE = "result.json", "results.json", "table.md"
@@ -49,7 +50,13 @@ def read_result(folder: Path, digest: str) -> dict[str, Any] | None:
 
 
 def compare(
-    grid: Grid, data: Path | None, out: Path, reporter: Reporter, progress: Progress, options: Options
+    grid: Grid,
+    data: Path | None,
+    out: Path,
+    reporter: Reporter,
+    progress: Progress,
+    options: Options,
+    kept: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Does what is left of ``grid`` in ``out`` and writes the table and the plots.
 
@@ -60,6 +67,7 @@ def compare(
     Args:
         data: recordings; may be None where everything is done.
         progress: wraps an iterable, its length and a title with a progress bar.
+        kept: folder where cells keep augmented clips for each other; None augments anew for each.
 
     Returns:
         The results, in the grid's order.
@@ -96,6 +104,7 @@ def compare(
                 # The same clips, drawn with the cell's own seed.
                 drawn = copy.copy(clips)
                 drawn.seed = cell.seed
+                drawn.kept = KeptEpochs(kept) if kept else None
                 train_cell(cell, grid, drawn, folder, twin, reporter)
             result = measure_cell(cell, grid, corpus, folder, twin, options, reporter.measuring, known)
         except KwsError as error:

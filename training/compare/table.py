@@ -77,8 +77,8 @@ def overview(rows: list[dict[str, Any]]) -> str:
         body.append(
             [
                 _label(row),
-                _percent(row, "balanced_accuracy"),
-                _percent(row, "covered_accuracy"),
+                percent(row, "balanced_accuracy"),
+                percent(row, "covered_accuracy"),
                 result["bytes"]["total"],
                 depth["macs"],
                 depth["binary_macs"] or None,
@@ -102,13 +102,6 @@ def overview(rows: list[dict[str, Any]]) -> str:
     ]
     notes = _notes(_results(rows))
     return table(head, body) + "\n\n" + "\n".join(f"- {note}" for note in notes)
-
-
-def accuracies(rows: list[dict[str, Any]]) -> str:
-    """Accuracy alone, for networks that cost the same."""
-    head = ["network", "balanced accuracy, %", f"classes of {THIN} clips or more, %"]
-    kinds = ("balanced_accuracy", "covered_accuracy")
-    return table(head, [[_label(row), *(_percent(row, kind) for kind in kinds)] for row in rows])
 
 
 def _notes(results: list[dict[str, Any]]) -> list[str]:
@@ -152,7 +145,7 @@ def _label(row: dict[str, Any]) -> str:
     return f"{row['name']}, depth {row['delta']}" if several else row["name"]
 
 
-def _percent(row: dict[str, Any], key: str) -> str | None:
+def percent(row: dict[str, Any], key: str) -> str | None:
     """The mean and, of several seeds, the lowest and the highest."""
     average = mean(row, key)
     if average is None:
