@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 from random_model import random_model
 from reference import liven, stimulus
+from rich.console import Console
 from typer.testing import CliRunner
 
 from kws.cli import application
@@ -21,6 +23,7 @@ from kws.evaluate.calibrate import LOGITS, PEAKS, SMOOTHINGS, _choose, calibrate
 from kws.evaluate.matching import match
 from kws.evaluate.sounds import Sound, hear_folder, hear_recording
 from kws.evaluate.stream import FINE_STEPS, STEP, Judge, Mode, computed_anew, evaluate_stream, modes_of, moved
+from kws.evaluate.stream_report import show, to_json
 from kws.evaluate.track import record
 from kws.features import Preset
 from kws.model import FoldedModel, load, save
@@ -135,6 +138,23 @@ def test_a_hop_computes_what_how_it_works_says(model) -> None:
     assert computed_anew(random_model(0)) == {"conv1": 0.25, "conv2": 0.5}
     assert computed_anew(random_model(0), 2) == {"conv1": 0.375, "conv2": 0.625}
     assert computed_anew(model) == {"conv1": 1.0, "conv2": 1.0}
+
+
+@pytest.mark.parametrize("listen", [0, 4])
+def test_figures_of_some_words_are_theirs_and_the_others_decide_on(model, sounds, listen) -> None:
+    """What is not counted still takes a window from a word that is, as on a device."""
+    thresholds, mode = model.word_threshold[0], Mode(1, listen)
+    every = Judge(model, sounds, mode).at(thresholds, -0.5)
+    some = Judge(model, sounds, mode, counted=["word2", "word0"]).at(thresholds, -0.5)
+    assert list(some.counts) == ["word0", "word2"] and some.thresholds.items() < every.thresholds.items()
+    for word, count in some.counts.items():
+        own = every.counts[word]
+        assert (count.said, count.repeats, count.false_accepts) == (own.said, own.repeats, own.false_accepts)
+        assert np.array_equal(count.latencies, own.latencies)
+    false = [len(count.false_accepts) for count in some.counts.values()]
+    assert some.point.false_accepts == pytest.approx(sum(false) / (90 / 3600)) and sum(false) > 0
+    said, hits = (sum(getattr(count, what) for count in some.counts.values()) for what in ("said", "hits"))
+    assert some.point.misses == pytest.approx(1 - hits / said)
 
 
 def test_times_lead_back_to_files(sounds) -> None:
@@ -321,6 +341,49 @@ def test_a_saved_mix_is_the_recording_that_was_measured(folder, tmp_path) -> Non
         assert {word: one["hits"] for word, one in before.items()} == {word: one["hits"] for word, one in after.items()}
 
 
+def test_words_that_nobody_cares_for_are_not_said(folder, tmp_path) -> None:
+    options = ("--data", folder / "data", "--snr", "inf", "--json", "--words", "word2, word0", "--depth", 1)
+    report = json.loads(run("eval", folder / "m.kws", *STREAM, *options, "--save", tmp_path / "s.wav"))
+    assert {label.word for label in read_labels(tmp_path / "s.txt")} == {"word0", "word2", "other"}
+    for operation in report["modes"]["depth 1"]["operations"]:
+        assert list(operation["words"]) == ["word0", "word2"]
+        assert {false["word"] for false in operation["false_accepts"]} <= {"word0", "word2"}
+        assert all(
+            Path(false["clip"]).parent.name == false["said"] for false in operation["false_accepts"] if false["said"]
+        )
+
+
+def test_a_detection_is_of_the_word_whose_end_is_nearest(model) -> None:
+    labels = [Label("a", 0, 16000), Label("b", 17600, 24000, Path("b.wav")), Label("c", 24800, 40000)]
+    sound = Sound("s", record(model, [PCM[:16000]]), labels)
+    said = {0.0: None, 0.5: "a", 1.0: "a", 1.2: "a", 1.3: "b", 1.6: "b", 1.9: "b", 2.1: "c", 3.5: "c", 3.51: None}
+    assert {time: (label := sound.said(time)) and label.word for time in said} == said
+    assert sound.said(1.3).clip == Path("b.wav") and Sound("s", sound.track, []).said(1.0) is None
+    # Begun long ago, and still going on.
+    many = [Label("long", 0, 80000), *(Label(str(i), 1600 * i, 1600 * i + 800) for i in range(1, 7))]
+    assert Sound("s", sound.track, many).said(4.9).word == "long"
+
+
+def test_false_accepts_of_a_mix_tell_what_was_said_and_by_which_clip(model, sounds, labels, capsys) -> None:
+    clips = {index: Path(f"{label.word}/{index % 3}.wav") for index, label in enumerate(labels)}
+    named = [replace(label, clip=clips[index]) for index, label in enumerate(labels)]
+    heard = [replace(sounds[0], labels=named)]
+    (result,) = evaluate_stream(model, heard, [Mode(1)])
+    report = to_json(model, heard, [result])["modes"]["depth 1"]["operations"][0]["false_accepts"]
+    assert len(report) == sum(len(one.false_accepts) for one in result.operations[0].counts.values()) > 5
+    for one in report:
+        ends = {index: label.end / 16000 for index, label in enumerate(labels) if label.start < 16000 * one["time"]}
+        nearest = min(ends, key=lambda index: abs(ends[index] - one["time"]), default=None)
+        is_heard = nearest is not None and one["time"] - ends[nearest] <= 1.0
+        assert one["said"] == (labels[nearest].word if is_heard else None)
+        assert one["clip"] == (str(clips[nearest]) if is_heard else None)
+    show(model, heard, [result], Console(width=200), listed=False)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "false accepts;" in line]
+    pairs = Counter((one["word"], one["said"] or "nothing") for one in report)
+    most, count = pairs.most_common(1)[0]
+    assert f"{len(report)} false accepts; {most[0]} for {most[1]} {count}" in line
+
+
 def test_false_accepts_of_a_recording_without_words_are_listed_with_times(folder) -> None:
     shown = run("eval", folder / "m.kws", "--stream", "--negatives", folder / "negatives", "--depth", 1)
     assert "n.wav at " in shown and " s" in shown
@@ -344,6 +407,7 @@ def test_calibrate_writes_a_model(folder, tmp_path) -> None:
         (("eval", "--stream", "--negatives", ".", "--labels", "x.txt"), "belongs to a recording"),
         (("eval", "--stream", "--negatives", ".", "--save", "x.wav"), "writes the stream mixed from --data"),
         (("eval", "--stream", "--negatives", ".", "--depth", "8"), "is not in the model"),
+        (("eval", "kws_yes_no", "--stream", "--data", ".", "--words", "yes,stop"), "'stop' is no word of .*yes, no"),
         (("eval", "--stream", "--negatives", ".", "--targets", "a"), "is no list of numbers"),
         (("eval", "--stream", "--negatives", ".", "--targets", "nan"), "is no list of numbers"),
         (("eval", "--stream", "--data", ".", "--snr", "5,inf"), "from some background to none"),

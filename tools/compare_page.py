@@ -2,7 +2,7 @@
 
 python tools/compare_page.py                                # from docs/compare/*.json
 python tools/compare_page.py --results runs/short           # first takes over a folder that kws compare wrote
-python tools/compare_page.py --binarizers runs/binarizers   # takes over that grid's results; so do --blocks, --distillation
+python tools/compare_page.py --binarizers runs/small        # takes over that grid; so do --blocks and --distillation
 python tools/compare_page.py --robustness shipped.json      # first takes over what kws eval --robustness --json printed
 """
 

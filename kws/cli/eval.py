@@ -47,6 +47,10 @@ def evaluate(
     snr: Annotated[
         str, typer.Option(help="--stream: dB of the speech above the background, LOW,HIGH or one; inf for none.")
     ] = "5,20",
+    words: Annotated[
+        str,
+        typer.Option(help="--stream: words to find, comma-separated; the model's others are neither said nor counted."),
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
     negatives: Annotated[
         Path | None, typer.Option(help="--stream: folder of recordings in which no word is said.")
@@ -88,8 +92,9 @@ def evaluate(
     if deltas and deltas[0] not in folded.deltas:
         raise KwsError(f"--depth {depth} is not in the model; choose from {', '.join(map(str, folded.deltas))} or all.")
     aims = numbers(targets, "--targets")
-    sounds = hear(folded, data, negatives, recording, labels, minutes, snr, seed, split, deltas, save)
-    return _evaluate_stream(folded, sounds, deltas, aims, count_late, as_json, plots)
+    wanted = chosen_words(folded, words)
+    sounds = hear(folded, data, negatives, recording, labels, minutes, snr, seed, split, deltas, save, wanted)
+    return _evaluate_stream(folded, sounds, deltas, aims, count_late, as_json, plots, wanted)
 
 
 def _evaluate_clips(
@@ -168,8 +173,12 @@ def hear(
     split: str | None,
     deltas: list[int] | None,
     save: Path | None = None,
+    wanted: list[str] | None = None,
 ) -> list[Sound]:
     """Runs the engine over everything that the options name, with a bar on stderr.
+
+    Args:
+        wanted: words to be found in a mix, in which the model's others are then not said; all if None.
 
     Raises:
         KwsError: nothing is named, or something cannot be read.
@@ -201,14 +210,30 @@ def hear(
             span = numbers(snr, "--snr")
             if len({math.isinf(value) for value in span}) > 1:
                 raise KwsError(f"--snr {snr} goes from some background to none; give two numbers, or inf alone.")
-            words = model.class_names[: model.n_words]
-            mix = Mix(scan(data), words, minutes, (min(span), max(span)), split or "validation", seed)
+            every = model.class_names[: model.n_words]
+            words = wanted or every
+            corpus = scan(data).without(set(every) - set(words))
+            mix = Mix(corpus, words, minutes, (min(span), max(span)), split or "validation", seed)
             heard.append(sounds.hear_mix(model, mix, deltas, bar("mix", 60.0 * minutes), save))
         if recording is not None:
             heard.append(sounds.hear_recording(model, recording, labels, deltas, bar(recording.name)))
         if negatives is not None:
             heard.append(sounds.hear_folder(model, negatives, deltas, bar(negatives.name)))
     return heard
+
+
+def chosen_words(model: FoldedModel, text: str) -> list[str] | None:
+    """Words separated by commas, None for none at all.
+
+    Raises:
+        KwsError: a word that the model does not have.
+    """
+    chosen = [word.strip() for word in text.split(",")] if text else None
+    own = model.class_names[: model.n_words]
+    for word in chosen or []:
+        if word not in own:
+            raise KwsError(f"--words: '{word}' is no word of {model.name}; choose from {', '.join(own)}.")
+    return chosen
 
 
 def numbers(text: str, option: str) -> list[float]:
@@ -234,13 +259,14 @@ def _evaluate_stream(
     count_late: bool,
     as_json: bool,
     plots: Path | None,
+    wanted: list[str] | None,
 ) -> None:
     from rich.console import Console
 
     from kws.evaluate.stream import evaluate_stream, modes_of
     from kws.evaluate.stream_report import show, to_json
 
-    results = evaluate_stream(model, sounds, modes_of(model, deltas or model.deltas), targets, count_late)
+    results = evaluate_stream(model, sounds, modes_of(model, deltas or model.deltas), targets, count_late, wanted)
     written = None
     if plots is not None:
         from kws.evaluate.plots import draw_det

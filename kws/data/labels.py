@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kws.data.audio import SAMPLE_RATE
@@ -23,11 +23,13 @@ class Label:
         word: what was said.
         start: its first sample, at 16 kHz.
         end: the first sample after it.
+        clip: the recording that says it, where that is known; no label track has it, and equal labels may differ in it.
     """
 
     word: str
     start: int
     end: int
+    clip: Path | None = field(default=None, compare=False)
 
     @property
     def time(self) -> float:

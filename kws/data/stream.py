@@ -133,7 +133,7 @@ class Section:
 
     Attributes:
         pcm: int16 [n].
-        labels: of every word in it, other words too, in samples from the start of the whole stream.
+        labels: of every word in it, other words too, each with its clip, in samples from the start of the whole stream.
     """
 
     pcm: NDArray[np.int16]
@@ -223,7 +223,7 @@ class Mix:
                 if position + last - first > samples - SAMPLE_RATE:
                     return Section(np.clip(np.rint(stream), -32768, 32767).astype(np.int16), labels)
                 lay(stream, 10.0 ** ((level - loudness) / 20.0) * pcm, position - first)
-                labels.append(Label(clip.word, start + position, start + position + last - first))
+                labels.append(Label(clip.word, start + position, start + position + last - first, clip.path))
                 position += last - first + drawn_samples(gap, rng)
 
     def _background(self, samples: int, speech_db: float, rng: np.random.Generator) -> NDArray[np.int32]:

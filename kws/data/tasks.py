@@ -8,6 +8,7 @@ task adds the ten digits; the 35-class task is every word of the folder, with ne
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -114,6 +115,10 @@ class Corpus:
     def select(self, word: str, split: str) -> list[Clip]:
         """Clips of ``word`` in ``split`` ("all" for every split); empty where the folder has none."""
         return [clip for clip in self.clips.get(word, []) if split in ("all", clip.split)]
+
+    def without(self, words: Collection[str]) -> Corpus:
+        """The same but for all clips of ``words``."""
+        return replace(self, clips={word: clips for word, clips in self.clips.items() if word not in words})
 
     def others(self, task: Task, split: str) -> list[Clip]:
         """Clips that are unknown to ``task``: every other word's, and those of an ``_unknown_`` folder."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from kws.data.labels import Label, read_labels, write_labels
 from kws.data.stream import Mix
 from kws.data.tasks import negative_recordings
 from kws.errors import KwsError
+from kws.evaluate.matching import LATE_SECONDS
 from kws.evaluate.track import Track, record
 from kws.model import FoldedModel
 
@@ -22,6 +25,9 @@ Progress = Callable[[float], None]
 """Called with the seconds of sound heard so far."""
 
 _STRETCH = 60 * SAMPLE_RATE
+OVERLAPPING = 8
+"""How many of the labels before a time are looked at for the one that is nearest to it."""
+
 GAP = SAMPLE_RATE
 """Samples of silence after each recording, in which its last word is heard out."""
 
@@ -33,7 +39,7 @@ class Sound:
     Attributes:
         name: "mix", or the file or folder.
         track: the engine's answers.
-        labels: words in it, other words too.
+        labels: words in it, other words too, by start.
         files: where it is made of several recordings, each one's path and first second.
     """
 
@@ -41,6 +47,20 @@ class Sound:
     track: Track
     labels: list[Label]
     files: list[tuple[Path, float]] = field(default_factory=list)
+
+    def said(self, seconds: float) -> Label | None:
+        """The word that a detection at this time is most likely of: of those begun, the one whose end is nearest.
+
+        None where that has ended more than ``LATE_SECONDS`` ago, or none has begun.
+        """
+        begun = bisect.bisect_left(self._starts, seconds * SAMPLE_RATE)
+        before = self.labels[max(0, begun - OVERLAPPING) : begun]
+        nearest = min(before, key=lambda label: abs(seconds - label.end / SAMPLE_RATE), default=None)
+        return nearest if nearest and seconds - nearest.end / SAMPLE_RATE <= LATE_SECONDS else None
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [label.start for label in self.labels]
 
     def place(self, seconds: float) -> tuple[str, float]:
         """The file, or the name, that holds this time, and the time in it."""

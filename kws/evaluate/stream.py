@@ -128,9 +128,17 @@ class ModeResult:
 class Judge:
     """Counts hits, repeats and false accepts of a model in one mode at any threshold."""
 
-    def __init__(self, model: FoldedModel, sounds: Sequence[Sound], mode: Mode, wake: float | None = None) -> None:
-        """``wake``: the model's if None."""
+    def __init__(
+        self,
+        model: FoldedModel,
+        sounds: Sequence[Sound],
+        mode: Mode,
+        wake: float | None = None,
+        counted: Sequence[str] | None = None,
+    ) -> None:
+        """``wake``: the model's if None. ``counted``: words whose figures ``at`` adds up, all if None."""
         self.words = model.class_names[: model.n_words]
+        self._counted = [number for number, word in enumerate(self.words) if counted is None or word in counted]
         self.hours = sum(sound.track.hours for sound in sounds)
         self._model, self._mode, self._wake = model, mode, model.wake if wake is None else wake
         self._tracks = [sound.track for sound in sounds]
@@ -183,13 +191,13 @@ class Judge:
         return Count(said, np.concatenate(latencies), repeats, false_accepts, late)
 
     def at(self, thresholds: NDArray[np.float32], shift: float = 0.0) -> Operation:
-        """All words at their thresholds, float32 [n_words], each with its logit moved by ``shift``."""
+        """The counted words, with all thresholds, float32 [n_words], moved by ``shift`` in their logits."""
         limits = moved(thresholds, shift)
         if self._mode.listen:
             heard = self._adaptive(limits)
-            counts = [self._count(word, [one.events[word] for one in heard]) for word in range(len(limits))]
+            counts = [self._count(word, [one.events[word] for one in heard]) for word in self._counted]
         else:
-            counts = [self.count(word, limit) for word, limit in enumerate(limits)]
+            counts = [self.count(word, limits[word]) for word in self._counted]
         said, hits = sum(one.said for one in counts), sum(one.hits for one in counts)
         point = Point(
             shift,
@@ -198,8 +206,9 @@ class Judge:
             sum(one.late for one in counts) / self.hours,
             sum(one.repeats for one in counts) / said if said else None,
         )
-        limits_by_word = dict(zip(self.words, map(float, limits), strict=True))
-        return Operation(point, None, limits_by_word, dict(zip(self.words, counts, strict=True)))
+        words = [self.words[word] for word in self._counted]
+        by_word = dict(zip(words, map(float, limits[self._counted]), strict=True))
+        return Operation(point, None, by_word, dict(zip(words, counts, strict=True)))
 
 
 def moved(thresholds: NDArray[np.float32], shift: float) -> NDArray[np.float32]:
@@ -226,6 +235,7 @@ def evaluate_stream(
     modes: Sequence[Mode],
     targets: Sequence[float] = (0.5,),
     count_late: bool = True,
+    counted: Sequence[str] | None = None,
 ) -> list[ModeResult]:
     """Every mode's curve and operations over the same sounds.
 
@@ -235,6 +245,7 @@ def evaluate_stream(
         modes: to judge.
         targets: false accepts an hour at which the figures are wanted in full.
         count_late: whether late detections count against the targets.
+        counted: words of the model that figures are of, as where nobody cares for its others; all if None.
 
     Raises:
         KwsError: no sound lasts as long as one hop.
@@ -243,7 +254,7 @@ def evaluate_stream(
         raise KwsError("The recordings are too short to hear anything in; give longer ones.")
     results = []
     for mode in modes:
-        judge = Judge(model, sounds, mode)
+        judge = Judge(model, sounds, mode, counted=counted)
         own = model.word_threshold[model.deltas.index(mode.confirm)]
         swept = [judge.at(own, float(shift)) for shift in SHIFTS]
         operations = [one for one in swept if one.point.shift == 0.0]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from kws.data.labels import Label
 from kws.evaluate.sounds import Sound
 from kws.evaluate.stream import Count, ModeResult, Operation
 from kws.model import FoldedModel
 
 MOST_LISTED = 20
 """False accepts that the tables list; the JSON has all."""
+
+MOST_CONFUSED = 8
+"""Pairs of words, and clips, that are listed of those taken for another."""
 
 
 def to_json(model: FoldedModel, sounds: Sequence[Sound], results: Sequence[ModeResult]) -> dict[str, Any]:
@@ -72,16 +78,40 @@ def operation_json(operation: Operation, sounds: Sequence[Sound]) -> dict[str, A
             for word, count in operation.counts.items()
         },
         "false_accepts": [
-            {"word": word, "file": file, "time": round(time, 3)}
-            for word, file, time in false_accepts(operation, sounds)
+            {
+                "word": false.word,
+                "file": false.file,
+                "time": round(false.time, 3),
+                "said": false.said.word if false.said else None,
+                "clip": str(false.said.clip) if false.said and false.said.clip else None,
+            }
+            for false in false_accepts(operation, sounds)
         ],
     }
 
 
-def false_accepts(operation: Operation, sounds: Sequence[Sound]) -> list[tuple[str, str, float]]:
-    """(word, file, second in it) of each, in order of the sounds and of time."""
+@dataclass(frozen=True)
+class FalseAccept:
+    """One false accept.
+
+    Attributes:
+        word: that was detected.
+        file: that holds it, or the name of the sound.
+        time: seconds from the file's start.
+        said: what was, as ``Sound.said`` has it.
+    """
+
+    word: str
+    file: str
+    time: float
+    said: Label | None
+
+
+def false_accepts(operation: Operation, sounds: Sequence[Sound]) -> list[FalseAccept]:
+    """Each one, in order of the sounds and of time."""
     found = [(number, time, word) for word, count in operation.counts.items() for number, time in count.false_accepts]
-    return [(word, *sounds[number].place(time)) for number, time, word in sorted(found)]
+    heard = [(word, sounds[number], time) for number, time, word in sorted(found)]
+    return [FalseAccept(word, *sound.place(time), sound.said(time)) for word, sound, time in heard]
 
 
 def latency(counts: Sequence[Count]) -> tuple[float | None, float | None]:
@@ -111,8 +141,11 @@ def show(
     for result in results:
         for operation in result.operations:
             show_words(f"{result.mode.name}, {_aim(operation)}", operation, console)
-    if listed:
-        _list_false_accepts(sounds, results, console)
+    for result in results:
+        if listed:
+            _list_false_accepts(result, sounds, console)
+        else:
+            _list_confusions(result, sounds, console)
 
 
 def show_words(title: str, operation: Operation, console: Console) -> None:
@@ -134,14 +167,25 @@ def show_words(title: str, operation: Operation, console: Console) -> None:
     console.print(table)
 
 
-def _list_false_accepts(sounds: Sequence[Sound], results: Sequence[ModeResult], console: Console) -> None:
-    for result in results:
-        found = false_accepts(result.operations[0], sounds)
-        console.print(f"{result.mode.name}, as set: {len(found)} false accepts", soft_wrap=True)
-        for word, file, time in found[:MOST_LISTED]:
-            console.print(f"  {word} in {file} at {time:.2f} s", markup=False, soft_wrap=True)
-        if len(found) > MOST_LISTED:
-            console.print(f"  and {len(found) - MOST_LISTED} more; --json has them", soft_wrap=True)
+def _list_false_accepts(result: ModeResult, sounds: Sequence[Sound], console: Console) -> None:
+    found = false_accepts(result.operations[0], sounds)
+    console.print(f"{result.mode.name}, as set: {len(found)} false accepts", soft_wrap=True)
+    for false in found[:MOST_LISTED]:
+        console.print(f"  {false.word} in {false.file} at {false.time:.2f} s", markup=False, soft_wrap=True)
+    if len(found) > MOST_LISTED:
+        console.print(f"  and {len(found) - MOST_LISTED} more; --json has them", soft_wrap=True)
+
+
+def _list_confusions(result: ModeResult, sounds: Sequence[Sound], console: Console) -> None:
+    """What was taken for what most often, and the clips that were more than once."""
+    found = false_accepts(result.operations[0], sounds)
+    pairs = Counter((false.word, false.said.word if false.said else "nothing") for false in found)
+    clips = Counter(false.said.clip for false in found if false.said and false.said.clip)
+    named = ", ".join(f"{word} for {said} {count}" for (word, said), count in pairs.most_common(MOST_CONFUSED))
+    console.print(f"{result.mode.name}, as set: {len(found)} false accepts; {named or 'none'}", markup=False)
+    for clip, count in clips.most_common(MOST_CONFUSED):
+        if count > 1:
+            console.print(f"  {count} in {clip}", markup=False, soft_wrap=True)
 
 
 def _aim(operation: Operation) -> str:
