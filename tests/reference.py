@@ -235,16 +235,18 @@ class Simulation:
             self.classified[0] += 1
             return np.zeros(len(engine.class_names), F32), self.delta
         features = engine.features(window)
-        for delta in [self.listen, self.delta] if self.listen else [self.delta]:
-            self.classified[delta] += 1
-            answer = engine.softmax(engine.network(features, delta))
-            wake = self.decision.limit(self.wake)
-            if delta == self.delta:
-                break
-            if not any(answer[word] >= wake and self.decision.is_ready(word, end) for word in range(engine.n_words)):
-                self.quiet = True
-                break
-        return answer, delta
+        if not self.listen:
+            return self.ask(features, self.delta), self.delta
+        thin, wake = self.ask(features, self.listen), self.decision.limit(self.wake)
+        if not any(thin[word] >= wake and self.decision.is_ready(word, end) for word in range(engine.n_words)):
+            self.quiet = True
+            return thin, self.listen
+        return F32(0.25) * thin + F32(0.75) * self.ask(features, self.delta), self.delta
+
+    def ask(self, features: NDArray[np.float32], delta: int) -> NDArray[np.float32]:
+        """Probabilities at one depth."""
+        self.classified[delta] += 1
+        return self.engine.softmax(self.engine.network(features, delta))
 
 
 def stimulus(seed: int, n: int) -> NDArray[np.int16]:

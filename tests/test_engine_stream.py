@@ -414,13 +414,16 @@ def test_every_depth_has_thresholds_of_its_own() -> None:
     assert stream.threshold("word1") == np.float32(0.7) and stream.threshold("word0") == np.float32(0.3)
 
 
-def test_the_deeper_depth_answers_for_what_wakes_it() -> None:
+def test_the_deeper_depth_answers_with_what_wakes_it() -> None:
     puppet = Puppet(refractory=0)
     stream = puppet.stream
     stream.set_wake(0.5)
     stream.set_adaptive(WORD1, WORD0)  # the thin one hears word1 and wakes the deep one, which hears word0
     assert [event.word for event in stream.feed(np.zeros(PRESET.hop, np.int16))] == ["word0"]
     assert stream.classified == {0: 0, 1: 1, 2: 0, 4: 1}
+    high, low = Puppet.HIGH, (1 - Puppet.HIGH) / 3
+    mixed = [0.75 * high + 0.25 * low, 0.75 * low + 0.25 * high, low, low]
+    assert stream.scores == pytest.approx(mixed, abs=1e-6)
     stream.set_wake(0.95)  # nothing wakes it
     assert stream.feed(np.zeros(PRESET.hop, np.int16))[0].word == "word1"
     assert stream.classified == {0: 0, 1: 1, 2: 0, 4: 2}

@@ -16,6 +16,9 @@ from kws.evaluate.decision import FloatArray
 from kws.evaluate.track import Track
 from kws.model import FoldedModel
 
+THIN_SHARE = np.float32(0.25)
+"""Of the listening depth's answer in that of a window which the deeper depth classified too."""
+
 
 class AdaptiveDecision:
     """What an adaptive stream does with one track.
@@ -51,7 +54,8 @@ class AdaptiveDecision:
         self.scores: FloatArray = np.zeros(model.n_classes, np.float32)
         self.event_scores: list[list[float]] = [[] for _ in limits]
         found: list[list[int]] = [[] for _ in limits]
-        thin, deep = track.probabilities[listen], track.probabilities[confirm]
+        thin = track.probabilities[listen]
+        both = THIN_SHARE * thin + (np.float32(1.0) - THIN_SHARE) * track.probabilities[confirm]
         awake: NDArray[np.bool_] = np.greater_equal(thin[:, : track.n_words], np.float32(wake))
         any_awake, silent = awake.max(axis=1), track.levels < np.float32(model.gate)
         self.depths = np.zeros(len(silent), np.int64)
@@ -64,7 +68,7 @@ class AdaptiveDecision:
             answer = np.zeros_like(self.scores)
             if not silent[at]:
                 is_quiet = not (any_awake[at] and (awake[at] & self._ready(at)).any())
-                answer, self.depths[at] = (thin[at], listen) if is_quiet else (deep[at], confirm)
+                answer, self.depths[at] = (thin[at], listen) if is_quiet else (both[at], confirm)
             word = self._decide(at, answer)
             if word is not None:
                 found[word].append(at)
