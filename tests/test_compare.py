@@ -156,6 +156,7 @@ def test_hashes_follow_what_matters_and_nothing_else():
         ("bits = 1", 'bits = 1\nbinarizer = "dorefa-2"', "bifsmn of 1 bits has no binarizer 'dorefa-2'"),
         ("bits = 1", 'bits = 32\nbinarizer = "bnn"', "has no binarizer"),
         ('network = "bifsmn"', 'network = "bifsmnv2"', "bifsmnv2 of 2 bits has no second plane"),
+        ('network = "bifsmn"', 'network = "bifsmn-attention"', "bifsmn-attention has no form of 2 bits"),
         ("channels = 64", "channels = 65", "channels = 65: give a multiple of 64"),
         ("channels = 64", "width = 64", "'width' is no axis of cells"),
         ("batch = 16", "size = 16", "'size' is no setting of a grid"),

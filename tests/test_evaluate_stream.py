@@ -141,11 +141,14 @@ def test_a_hop_computes_what_how_it_works_says(model) -> None:
 
 
 @pytest.mark.parametrize("listen", [0, 4])
-def test_figures_of_some_words_are_theirs_and_the_others_decide_on(model, sounds, listen) -> None:
-    """What is not counted still takes a window from a word that is, as on a device."""
+def test_figures_of_some_words_are_those_of_a_device_that_is_asked_for_them(model, sounds, listen) -> None:
     thresholds, mode = model.word_threshold[0], Mode(1, listen)
-    every = Judge(model, sounds, mode).at(thresholds, -0.5)
-    some = Judge(model, sounds, mode, counted=["word2", "word0"]).at(thresholds, -0.5)
+    asked = thresholds.copy()
+    asked[1] = 1.5
+    every = Judge(model, sounds, mode).at(asked, -0.5)
+    judge = Judge(model, sounds, mode, counted=["word2", "word0"])
+    some = judge.at(thresholds, -0.5)
+    assert judge.windows(thresholds) == Judge(model, sounds, mode).windows(asked)
     assert list(some.counts) == ["word0", "word2"] and some.thresholds.items() < every.thresholds.items()
     for word, count in some.counts.items():
         own = every.counts[word]
@@ -348,6 +351,7 @@ def test_words_that_nobody_cares_for_are_not_said(folder, tmp_path) -> None:
     for operation in report["modes"]["depth 1"]["operations"]:
         assert list(operation["words"]) == ["word0", "word2"]
         assert {false["word"] for false in operation["false_accepts"]} <= {"word0", "word2"}
+        assert operation["target_per_hour"] or any(false["said"] for false in operation["false_accepts"])
         assert all(
             Path(false["clip"]).parent.name == false["said"] for false in operation["false_accepts"] if false["said"]
         )
@@ -378,10 +382,16 @@ def test_false_accepts_of_a_mix_tell_what_was_said_and_by_which_clip(model, soun
         assert one["said"] == (labels[nearest].word if is_heard else None)
         assert one["clip"] == (str(clips[nearest]) if is_heard else None)
     show(model, heard, [result], Console(width=200), listed=False)
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "false accepts;" in line]
-    pairs = Counter((one["word"], one["said"] or "nothing") for one in report)
-    most, count = pairs.most_common(1)[0]
-    assert f"{len(report)} false accepts; {most[0]} for {most[1]} {count}" in line
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "false accepts;" in line]
+    others = [one for one in report if one["word"] != one["said"]]
+    (word, said), count = Counter((one["word"], one["said"] or "nothing") for one in others).most_common(1)[0]
+    assert f"{len(report)} false accepts; {word} for {said} {count}" in line
+    assert line.endswith(f", {len(report) - len(others)} of the word itself, late") and len(others) < len(report)
+    by_clip = Counter(one["clip"] for one in others if one["clip"])
+    for clip, count in by_clip.items():
+        assert (f"  {count} in {clip}" in lines) == (count > 1)
+    assert max(by_clip.values()) > 1
 
 
 def test_false_accepts_of_a_recording_without_words_are_listed_with_times(folder) -> None:

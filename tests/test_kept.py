@@ -46,39 +46,43 @@ def test_what_is_kept_comes_back_to_the_bit(tmp_path_factory, seed, count, size)
     made = batches(np.random.default_rng(seed), count, size)
     made[0][0][0, 0, 0] = float("nan")
     store = KeptEpochs(folder)
-    first = list(store.epoch({"seed": seed}, size, (4, 3), iter(made)))
+    first = list(store.epoch({"seed": seed}, size, count, (4, 3), iter(made)))
     assert all(a is b for a, b in zip(first, made, strict=True))
-    again = list(store.epoch({"seed": seed}, size, (4, 3), iter([])))
+    again = list(store.epoch({"seed": seed}, size, count, (4, 3), iter([])))
     assert same([(x.nan_to_num(7.0), y, z) for x, y, z in again], [(x.nan_to_num(7.0), y, z) for x, y, z in made])
     assert again[0][0].isnan().sum() == 1
     # What is read may be changed in place and is no one else's.
     again[0][0].zero_()
-    assert not same(list(store.epoch({"seed": seed}, size, (4, 3), iter([]))), again)
+    assert not same(list(store.epoch({"seed": seed}, size, count, (4, 3), iter([]))), again)
 
 
 def test_an_epoch_that_was_broken_off_is_not_kept(tmp_path):
     made = batches(np.random.default_rng(0), 3, 2)
     store = KeptEpochs(tmp_path)
-    drawn = store.epoch({}, 2, (4, 3), iter(made))
+    drawn = store.epoch({}, 2, 3, (4, 3), iter(made))
     next(drawn)
     assert len(list(tmp_path.iterdir())) == 1
     drawn.close()
     assert list(tmp_path.iterdir()) == []
-    assert same(list(store.epoch({}, 2, (4, 3), iter(made))), made)
+    assert same(list(store.epoch({}, 2, 3, (4, 3), iter(made))), made)
 
 
 def test_without_room_the_batches_are_drawn_all_the_same(tmp_path):
     made = batches(np.random.default_rng(0), 3, 2)
     occupied = tmp_path / "file"
     occupied.write_text("")
-    assert same(list(KeptEpochs(occupied).epoch({}, 2, (4, 3), iter(made))), made)
+    assert same(list(KeptEpochs(occupied).epoch({}, 2, 3, (4, 3), iter(made))), made)
     # Room for two of three batches, and for half of the third.
     limit = 5 * (4 * 3 * 4 + 16)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
-        assert same(list(KeptEpochs(tmp_path / "full").epoch({}, 2, (4, 3), iter(made))), made)
+        drawn = []
+        for batch in KeptEpochs(tmp_path / "full").epoch({}, 2, 3, (4, 3), iter(made)):
+            drawn.append(batch)
+            assert len(list((tmp_path / "full").iterdir())) == (len(drawn) < 3)
+        assert same(drawn, made)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
@@ -102,7 +106,11 @@ def test_clips_that_differ_in_anything_are_kept_apart(data, tmp_path):  # noqa: 
     list(own.epoch(*draws[0]))
     own.hash = "another"
     list(own.epoch(*draws[0]))
-    assert len(list(tmp_path.iterdir())) == len(draws) + 3
+    own.identities = own.identities[::-1].copy()
+    list(own.epoch(*draws[0]))
+    own.task = replace(own.task, words=("high", "low"))
+    list(own.epoch(*draws[0]))
+    assert len(list(tmp_path.iterdir())) == len(draws) + 5
 
 
 def test_cells_that_read_each_others_clips_end_with_the_same_weights(corpus, tmp_path, monkeypatch):  # noqa: F811
@@ -126,9 +134,20 @@ def test_cells_that_read_each_others_clips_end_with_the_same_weights(corpus, tmp
         assert all(torch.equal(plainly[key], read[key]) for key in plainly)
 
 
-@pytest.mark.parametrize("version", [2, 3])
-def test_clips_of_another_version_are_not_read(tmp_path, monkeypatch, version):
-    made = batches(np.random.default_rng(0), 1, 2)
-    list(KeptEpochs(tmp_path).epoch({}, 2, (4, 3), iter(made)))
-    monkeypatch.setattr(kept, "VERSION", version)
-    assert list(KeptEpochs(tmp_path).epoch({}, 2, (4, 3), iter([]))) == []
+def test_clips_of_another_version_are_not_read(tmp_path, monkeypatch):
+    made = batches(np.random.default_rng(0), 3, 2)
+    list(KeptEpochs(tmp_path).epoch({}, 2, 3, (4, 3), iter(made)))
+    monkeypatch.setattr(kept, "VERSION", kept.VERSION + 1)
+    assert list(KeptEpochs(tmp_path).epoch({}, 2, 3, (4, 3), iter([]))) == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, -64, -128])
+def test_a_damaged_file_is_made_anew(tmp_path, size):
+    """Empty, of no whole clip, and short of a clip or of a batch, as a power cut may leave it."""
+    made, store = batches(np.random.default_rng(0), 3, 2), KeptEpochs(tmp_path)
+    list(store.epoch({}, 2, 3, (4, 3), iter(made)))
+    (path,) = tmp_path.iterdir()
+    content = path.read_bytes()
+    path.write_bytes(content[:size])
+    assert same(list(store.epoch({}, 2, 3, (4, 3), iter(made))), made)
+    assert path.read_bytes() == content and list(tmp_path.iterdir()) == [path]

@@ -53,7 +53,7 @@ def by_depth(content: dict[str, Any], is_ranked: bool = False) -> str:
             rows.setdefault(row["name"], {})[row["delta"]] = row
 
     def average(name: str, key: str) -> float:
-        return fmean(fmean(depth[key] for _, depth in row["seeds"]) for row in rows[name].values())
+        return fmean(table.mean(row, key) or 0.0 for row in rows[name].values())
 
     names = list(rows)
     if is_ranked:

@@ -283,7 +283,7 @@ class TrainingData:
             "draw": [self.seed, stage, epoch, batch, unknown],
             "augmentation": asdict(augmentation),
         }
-        return self.kept.epoch(key, batch, (self.preset.n_mels, self.preset.frames), made)
+        return self.kept.epoch(key, batch, self.steps(batch, unknown), (self.preset.n_mels, self.preset.frames), made)
 
     def _epoch(self, stage: int, epoch: int, batch: int, unknown: float, augmentation: Augmentation) -> Iterator[Batch]:
         rng = np.random.default_rng([self.seed, stage, epoch])

@@ -42,23 +42,27 @@ class KeptEpochs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def epoch(self, key: dict[str, Any], batch: int, shape: tuple[int, int], made: Iterable[Batch]) -> Iterator[Batch]:
-        """The batches of ``made``: from the disk if it has them, and else kept there once all have been drawn.
+    def epoch(
+        self, key: dict[str, Any], batch: int, steps: int, shape: tuple[int, int], made: Iterable[Batch]
+    ) -> Iterator[Batch]:
+        """The batches of ``made``: from the disk if it has them all, and else kept there once all have been drawn.
 
         Where the folder cannot be written to or the disk is full, they are drawn as if nothing were kept.
 
         Args:
-            key: JSON-able, everything that the batches depend on but the version of torch.
+            key: JSON-able, everything that the batches depend on but the versions of torch and numpy.
             batch: clips a batch.
+            steps: batches.
             shape: mels and frames.
             made: drawn only where the disk does not have them.
         """
-        whole = json.dumps([VERSION, torch.__version__, key], sort_keys=True)
+        whole = json.dumps([VERSION, torch.__version__, np.__version__, key], sort_keys=True)
         path = self.folder / f"{hashlib.sha256(whole.encode()).hexdigest()[:32]}.epoch"
-        if path.is_file():
-            yield from _read(path, batch, _row(*shape))
+        row = _row(*shape)
+        if path.is_file() and path.stat().st_size == steps * batch * row.itemsize:
+            yield from _read(path, batch, row)
         else:
-            yield from self._kept(path, _row(*shape), made)
+            yield from self._kept(path, row, made)
 
     def _kept(self, path: Path, row: np.dtype, made: Iterable[Batch]) -> Iterator[Batch]:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -69,13 +73,15 @@ class KeptEpochs:
             yield from made
             return
         try:
-            is_whole = True
             for batch in made:
-                is_whole = is_whole and _wrote(file, batch, row)
-                yield batch
-            if is_whole:
-                with contextlib.suppress(OSError):
+                if not file.closed and not _wrote(file, batch, row):
+                    # The room is others' now, such as the checkpoint's.
                     file.close()
+                    temporary.unlink()
+                yield batch
+            if not file.closed:
+                with contextlib.suppress(OSError):
+                    os.fsync(file.fileno())
                     os.replace(temporary, path)
         finally:
             file.close()

@@ -72,8 +72,7 @@ def new_settings(
         n_blocks=blocks,
         deltas=deltas_of(blocks),
         binarizer=binarizer,
-        planes=NETWORKS[network].planes,
-        block=NETWORKS[network].block,
+        **vars(NETWORKS[network]),
     )
     weights = (1.0,) * len(topology.deltas)
     stages = recipe(recipe_name, epochs)

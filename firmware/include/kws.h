@@ -189,9 +189,10 @@ void kws_softmax(const float *logits, int n, float *probabilities);
 kws_status_t kws_set_depth(kws_state_t *state, int delta);
 
 /* Adaptive depth: the thinner `listen_delta` classifies a window. Where it gives some word that may make an event now a
- * probability of at least the wake threshold, `confirm_delta` classifies the same window; three quarters of its answer
- * and one of the first are then the window's. Where it does not, the next window is left out: no depth classifies it, nothing is averaged, no event is made. The
- * thresholds are those of `confirm_delta`, which also serves everything outside the stream. kws_set_depth ends it. */
+ * probability of at least the wake threshold, `confirm_delta` classifies the same window, and the window's answer is
+ * the mean of both, three to one for the second. Where it does not, the next window is left out: no depth classifies
+ * it, nothing is averaged, no event is made. The thresholds are those of `confirm_delta`, which also serves everything
+ * outside the stream. kws_set_depth ends it. */
 kws_status_t kws_set_adaptive(kws_state_t *state, int listen_delta, int confirm_delta);
 kws_status_t kws_set_wake(kws_state_t *state, float wake);
 

@@ -71,7 +71,7 @@ static inline int kwsi_is_ready(const kws_state_t *s, int word) {
 }
 
 /* What the newest window's probabilities, in the smoothing ring, come to: smoothed scores, and 1 where they make an
- * event. `answered`: the depth that the probabilities are of. */
+ * event. `answered`: the deepest that the probabilities are of. */
 int kwsi_decide(kws_state_t *state, const kws_depth_t *answered, kws_event_t *event);
 
 /* Windows that a score has from half its threshold to all of it: the later half of those averaged, and two to spare. */

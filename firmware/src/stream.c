@@ -73,17 +73,15 @@ static const kws_depth_t *classify(kws_state_t *s, float *slot) {
     kwsi_front(s, &s->stream);
     s->classified[model->n_depths]++;
     s->stream.hop = model->hop_frames;
-    if (s->listener) {
-        run(s, s->listener, slot);
-        if (!wakes(s, slot)) {
-            /* Words last for several windows: where none has begun, the next window is left out. */
-            s->stream.hop = s->to_decision = 2 * model->hop_frames;
-            return s->listener;
-        }
-    }
     if (!s->listener) {
         run(s, s->depth, slot);
         return s->depth;
+    }
+    run(s, s->listener, slot);
+    if (!wakes(s, slot)) {
+        /* Words last for several windows: where none has begun, the next window is left out. */
+        s->stream.hop = s->to_decision = 2 * model->hop_frames;
+        return s->listener;
     }
     /* Two networks err less together than the better one alone. s->scores is free until the decision fills it. */
     run(s, s->depth, s->scores);

@@ -49,7 +49,9 @@ def evaluate(
     ] = "5,20",
     words: Annotated[
         str,
-        typer.Option(help="--stream: words to find, comma-separated; the model's others are neither said nor counted."),
+        typer.Option(
+            help="--stream: words to find, comma-separated; the model's others never fire, and no mix has them."
+        ),
     ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
     negatives: Annotated[
@@ -226,13 +228,15 @@ def chosen_words(model: FoldedModel, text: str) -> list[str] | None:
     """Words separated by commas, None for none at all.
 
     Raises:
-        KwsError: a word that the model does not have.
+        KwsError: a word that the model does not have, or one twice.
     """
     chosen = [word.strip() for word in text.split(",")] if text else None
     own = model.class_names[: model.n_words]
     for word in chosen or []:
         if word not in own:
             raise KwsError(f"--words: '{word}' is no word of {model.name}; choose from {', '.join(own)}.")
+        if chosen and chosen.count(word) > 1:
+            raise KwsError(f"--words names '{word}' twice; name every word once.")
     return chosen
 
 

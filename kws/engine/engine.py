@@ -317,8 +317,8 @@ class Stream:
 
     def set_adaptive(self, listen: int | None = None, confirm: int | None = None) -> None:
         """Runs windows at depth ``listen``, and again at ``confirm`` where the probability of a word that may make an
-        event reaches the wake threshold; three quarters of the second answer and one of the first then count. Where
-        none does, the next window is left out. The thinnest and the deepest depth if None.
+        event reaches the wake threshold; then the mean of both answers counts, three to one for the second. Where none
+        does, the next window is left out. The thinnest and the deepest depth if None.
 
         Raises:
             KwsError: a depth that the model has not, or a listening one that is not thinner.

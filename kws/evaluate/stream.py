@@ -27,6 +27,9 @@ SHIFTS = np.arange(-8.0, 16.0 + STEP, STEP)
 
 ADAPTIVE = "adaptive"
 
+NEVER = 2.0
+"""A threshold above every score."""
+
 CONVOLUTIONS = ("conv1", "conv2")
 """Parts of a network that all depths of a window share."""
 
@@ -136,9 +139,10 @@ class Judge:
         wake: float | None = None,
         counted: Sequence[str] | None = None,
     ) -> None:
-        """``wake``: the model's if None. ``counted``: words whose figures ``at`` adds up, all if None."""
+        """``wake``: the model's if None. ``counted``: words that ``at`` lets fire and counts, all if None."""
         self.words = model.class_names[: model.n_words]
         self._counted = [number for number, word in enumerate(self.words) if counted is None or word in counted]
+        self._never = [number for number in range(model.n_words) if number not in self._counted]
         self.hours = sum(sound.track.hours for sound in sounds)
         self._model, self._mode, self._wake = model, mode, model.wake if wake is None else wake
         self._tracks = [sound.track for sound in sounds]
@@ -157,11 +161,17 @@ class Judge:
             thresholds: float32 [n_words].
         """
         if self._mode.listen:
-            heard = self._adaptive(thresholds)
+            heard = self._adaptive(self._limits(thresholds))
             every, rests = [one.classified for one in heard], sum(one.rests for one in heard)
         else:
             every, rests = [one.classified for one in self._given], 0
         return {delta: sum(one[delta] for one in every) for delta in every[0]}, rests
+
+    def _limits(self, thresholds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same, but for words that are not counted one that no score reaches, as a device would set it."""
+        limits = thresholds.copy()
+        limits[self._never] = NEVER
+        return limits
 
     def _adaptive(self, thresholds: NDArray[np.float32]) -> list[AdaptiveDecision]:
         mode = self._mode
@@ -192,7 +202,7 @@ class Judge:
 
     def at(self, thresholds: NDArray[np.float32], shift: float = 0.0) -> Operation:
         """The counted words, with all thresholds, float32 [n_words], moved by ``shift`` in their logits."""
-        limits = moved(thresholds, shift)
+        limits = self._limits(moved(thresholds, shift))
         if self._mode.listen:
             heard = self._adaptive(limits)
             counts = [self._count(word, [one.events[word] for one in heard]) for word in self._counted]

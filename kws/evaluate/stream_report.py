@@ -177,12 +177,18 @@ def _list_false_accepts(result: ModeResult, sounds: Sequence[Sound], console: Co
 
 
 def _list_confusions(result: ModeResult, sounds: Sequence[Sound], console: Console) -> None:
-    """What was taken for what most often, and the clips that were more than once."""
+    """What was taken for what most often, and the clips that were more than once; late detections on their own."""
     found = false_accepts(result.operations[0], sounds)
-    pairs = Counter((false.word, false.said.word if false.said else "nothing") for false in found)
-    clips = Counter(false.said.clip for false in found if false.said and false.said.clip)
-    named = ", ".join(f"{word} for {said} {count}" for (word, said), count in pairs.most_common(MOST_CONFUSED))
-    console.print(f"{result.mode.name}, as set: {len(found)} false accepts; {named or 'none'}", markup=False)
+    others = [false for false in found if not false.said or false.said.word != false.word]
+    pairs = Counter((false.word, false.said.word if false.said else "nothing") for false in others)
+    clips = Counter(false.said.clip for false in others if false.said and false.said.clip)
+    named = ", ".join(
+        [f"{word} for {said} {count}" for (word, said), count in pairs.most_common(MOST_CONFUSED)]
+        + [f"{len(found) - len(others)} of the word itself, late"] * (len(others) < len(found))
+    )
+    console.print(
+        f"{result.mode.name}, as set: {len(found)} false accepts; {named or 'none'}", markup=False, soft_wrap=True
+    )
     for clip, count in clips.most_common(MOST_CONFUSED):
         if count > 1:
             console.print(f"  {count} in {clip}", markup=False, soft_wrap=True)

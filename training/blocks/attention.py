@@ -1,7 +1,8 @@
 """BiBERT's bi-attention in the memory's place: Qin et al., "BiBERT: Accurate Fully Binarized BERT", ICLR 2022, 3.1.
 
 Softmax makes shares between 0 and 1, whose signs are all +1 and say nothing. BiBERT leaves it out: a share is whether
-a query agrees with a key, one bit that is as often 1 as 0 and so carries as much as a bit can,
+a query agrees with a key, one bit that is about as often 1 as 0 and so carries about as much as a bit can (of random
+signs 55 % are 1 at d = 64, since as many agreeing channels as not count as agreement),
 
     A = bool(sign(q) sign(k)' / sqrt(d)),   mixed(x) = PReLU(BN(output(sign(A sign(v) - t))))
 
@@ -22,9 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kws.errors import KwsError
 from kws_training.blocks.interface import Block
 from kws_training.layers import BinaryLinear, Slope, Switched
 from kws_training.quantizers import find
+from kws_training.quantizers.interface import SignInput
 from kws_training.topology import Topology
 
 HEAD = 64
@@ -61,12 +64,18 @@ def bi_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 class AttentionBlock(Block):
-    """The block of the module."""
+    """The block of the module.
+
+    Raises:
+        KwsError: a binarizer whose inputs are no signs.
+    """
 
     obstacle = "it multiplies queries with keys, the engine inputs with weights"
 
     def add_mixer(self, topology: Topology, deltas: list[int]) -> None:
         channels, inputs = self.channels, find(topology.binarizer).inputs
+        if not isinstance(inputs(channels, -1, False), SignInput):
+            raise KwsError(f"'{topology.binarizer}' gives bi-attention no signs; choose a binarizer of one bit.")
         self.attention_input = nn.Parameter(torch.zeros(channels))
         self.query, self.key, self.value = (BinaryLinear(topology, channels, channels, shifted=True) for _ in range(3))
         self.query_norm, self.key_norm, self.value_norm = (Switched(channels, deltas) for _ in range(3))

@@ -25,6 +25,9 @@ class Block(nn.Module):
     obstacle = ""
     """Why the engine cannot run it, as the end of a sentence; empty where it can."""
 
+    has_project_input = False
+    """Whether ``project`` reads values less a threshold of the block's own, as the other layers do."""
+
     def __init__(self, topology: Topology, deltas: list[int]) -> None:
         super().__init__()
         channels, hidden = topology.channels, topology.hidden
@@ -34,7 +37,7 @@ class Block(nn.Module):
         self.expand = BinaryLinear(topology, channels, hidden, shifted=True)
         self.expand_norm = Switched(hidden, deltas)
         self.expand_prelu = Slope(hidden)
-        self.project = BinaryLinear(topology, hidden, channels)
+        self.project = BinaryLinear(topology, hidden, channels, shifted=self.has_project_input)
         self.project_norm = Switched(channels, deltas)
         self.project_prelu = Slope(channels)
 

@@ -32,6 +32,7 @@ class ShrinkableBlock(MemoryBlock):
     """
 
     obstacle = "its hidden layers hold values, the engine's bits"
+    has_project_input = True
 
     def __init__(self, topology: Topology, deltas: list[int]) -> None:
         super().__init__(topology, deltas)

@@ -32,8 +32,7 @@ def topology(cell: Cell, grid: Grid) -> Topology:
         n_blocks=cell.blocks,
         deltas=cell.deltas if cell.bits != FLOAT_BITS else replace(cell, bits=1).deltas,
         binarizer=cell.binarizer or DEFAULT,
-        planes=NETWORKS[cell.network].planes,
-        block=NETWORKS[cell.network].block,
+        **vars(NETWORKS[cell.network]),
     )
 
 

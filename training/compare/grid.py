@@ -21,8 +21,8 @@ from kws_training.config import MOST_UNKNOWN, StageSettings
 from kws_training.distillation import ENHANCED, HIDDEN_LOSSES
 from kws_training.quantizers import BINARIZERS, DEFAULT
 from kws_training.rivals import NETWORKS as RIVALS
+from kws_training.topology import ATTENTION, deltas_of, float_network
 from kws_training.topology import NETWORKS as OWN
-from kws_training.topology import deltas_of, float_network
 
 FLOAT_BITS, INT8_BITS = 32, 8
 AUGMENTATIONS = {"gentle": GENTLE, "moderate": MODERATE, "strong": STRONG}
@@ -268,6 +268,8 @@ def _cell(values: dict[str, Any]) -> Cell:
         raise KwsError(
             f"{network} of {bits} bits has no second plane; name {float_network(network)}, or give it bits = 1."
         )
+    if OWN[network].block == ATTENTION and bits not in (1, FLOAT_BITS):
+        raise KwsError(f"{network} has no form of {bits} bits; choose {FLOAT_BITS} or 1.")
     binarizer = _binarizer(network, bits, values.get("binarizer"))
     return Cell(
         network, bits, binarizer, channels, blocks, seed, _distillation(network, bits, values.get("distillation"))
