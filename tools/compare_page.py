@@ -167,10 +167,10 @@ Every one-bit binarizer in the same small network, from the same float network o
 teacher's answers and no hidden maps. Columns are balanced accuracy of the classes of 30 clips or more by depth, their
 mean, and the mean over all twelve classes; in brackets the lowest and the highest of the seeds. The best come first.
 
-A binarizer matters less here than its paper says: ten of the twelve lie within 0.7 points, as far as seeds of one lie
-apart. What stands out are the three that rank last: IR-Net and DIR-Net, whose surrogate narrows as training goes on, and
-BiPointNet's one scale a layer. Two planes of bits an input gain more than any choice of a binarizer, below. Eighteen
-epochs rank rules that settle fast before those that need time.
+A binarizer matters less here than its paper says: nine of the twelve lie within 0.7 points, no further than seeds of
+one may. The three that rank last, one to one and a half points behind the first, are IR-Net and DIR-Net, whose
+surrogate narrows as training goes on, and BiPointNet's one scale a layer. Two planes of bits an input gain more than
+any choice of a binarizer, below. Eighteen epochs rank rules that settle fast before those that need time.
 """,
     "blocks": """
 ## What a block is
@@ -178,8 +178,9 @@ epochs rank rules that settle fast before those that need time.
     kws compare tools/grids/blocks.toml --data DIR --out runs/blocks --no-robustness --keep runs/clips
     python tools/compare_page.py --blocks runs/blocks
 
-BiFSMN's memory with one plane of bits an input and with two, and other papers' blocks in its place (`training/blocks/`);
-columns as above. Multiply-accumulates, instructions and what it runs in are of depth 1, bytes of all depths.
+BiFSMN's memory with one plane of bits an input and with two, and other papers' blocks in its place
+(`training/blocks/`); columns as above. Multiply-accumulates, instructions and what it runs in are of depth 1, bytes of
+all depths.
 """,
     "distillation": """
 ## What is distilled
