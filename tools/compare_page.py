@@ -179,7 +179,7 @@ any choice of a binarizer, below. Eighteen epochs rank rules that settle fast be
     python tools/compare_page.py --blocks runs/blocks
 
 BiFSMN's memory with one plane of bits an input and with two, and other papers' blocks in its place
-(`training/blocks/`); columns as above. The second plane gains 2.8 points for 1.76 times the instructions. BiBERT's
+(`training/blocks/`); columns as above. The second plane gains 3.1 points for 1.76 times the instructions. BiBERT's
 attention loses 1.7 for a third more work: over eight time steps five taps of memory say more than agreement does.
 BiMatting's shortcuts around every layer gain nothing on a network whose stream has one already, and hold the hidden
 layer in values. Multiply-accumulates, instructions and what it runs in are of depth 1, bytes of all depths.
