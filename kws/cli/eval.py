@@ -230,13 +230,15 @@ def chosen_words(model: FoldedModel, text: str) -> list[str] | None:
     Raises:
         KwsError: a word that the model does not have, or one twice.
     """
-    chosen = [word.strip() for word in text.split(",")] if text else None
+    from kws.data.tasks import task_of_words
+
+    if not text:
+        return None
+    chosen = list(task_of_words([word.strip() for word in text.split(",")]).words)
     own = model.class_names[: model.n_words]
-    for word in chosen or []:
+    for word in chosen:
         if word not in own:
             raise KwsError(f"--words: '{word}' is no word of {model.name}; choose from {', '.join(own)}.")
-        if chosen and chosen.count(word) > 1:
-            raise KwsError(f"--words names '{word}' twice; name every word once.")
     return chosen
 
 

@@ -25,11 +25,11 @@ Progress = Callable[[float], None]
 """Called with the seconds of sound heard so far."""
 
 _STRETCH = 60 * SAMPLE_RATE
-OVERLAPPING = 8
-"""How many of the labels before a time are looked at for the one that is nearest to it."""
-
 GAP = SAMPLE_RATE
 """Samples of silence after each recording, in which its last word is heard out."""
+
+OVERLAPPING = 8
+"""How many of the labels before a time are looked at for the one that is nearest to it."""
 
 
 @dataclass(frozen=True)

@@ -74,12 +74,12 @@ class AttentionBlock(Block):
 
     def add_mixer(self, topology: Topology, deltas: list[int]) -> None:
         channels, inputs = self.channels, find(topology.binarizer).inputs
-        if not isinstance(inputs(channels, -1, False), SignInput):
-            raise KwsError(f"'{topology.binarizer}' gives bi-attention no signs; choose a binarizer of one bit.")
         self.attention_input = nn.Parameter(torch.zeros(channels))
         self.query, self.key, self.value = (BinaryLinear(topology, channels, channels, shifted=True) for _ in range(3))
         self.query_norm, self.key_norm, self.value_norm = (Switched(channels, deltas) for _ in range(3))
         self.quantize_query, self.quantize_key, self.quantize_value = (inputs(channels, -1, False) for _ in range(3))
+        if not isinstance(self.quantize_query, SignInput):
+            raise KwsError(f"'{topology.binarizer}' gives bi-attention no signs; choose a binarizer of one bit.")
         self.output_input = nn.Parameter(torch.zeros(channels))
         self.output = BinaryLinear(topology, channels, channels, shifted=True)
         self.output_norm = Switched(channels, deltas)

@@ -102,9 +102,9 @@ def graphs(cell: Cell, grid: Grid, network: Any) -> list[bytes] | str:
     preset = PRESETS[grid.preset]
     if not cell.is_own:
         return [to_onnx(network, preset)]
-    own = topology(cell, grid)
     if cell.bits != FLOAT_BITS:
         return f"no engine here runs {cell.network} of {cell.bits}-bit values."
+    own = topology(cell, grid)
     if own.block != MEMORY:
         return f"no graph of {cell.network} is drawn for others' engines."
     shape = Shape(preset.n_mels, preset.frames, own.channels, own.hidden, own.n_blocks, own.n_classes)
