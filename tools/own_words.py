@@ -1,0 +1,251 @@
+"""What `kws new` makes of a few takes by one person, measured on other takes by that person.
+
+    python tools/own_words.py --data DATA --negatives DIR --out OUT
+
+DATA is Speech Commands; give words that the base model does not answer to. Whose takes they are: the first --speakers
+of a word's validation split, by name, who said it in enough different recordings, as many as the most of --takes and
+two more (copies of one recording count once). One model is made of no take at all, and for each of these speakers one
+of their first recordings, as many as --takes says, all by what `kws new` runs. Its --data is DATA without the word,
+without these speakers, and without every second other speaker of the validation split.
+
+What is measured, at the thresholds that `kws new` chose: the two recordings that no model was given are said over and
+over in a stream of --minutes, amid pauses between runs of other words by the speakers left out above, over background
+recordings at 10 dB, and over none; and every model hears --negatives, running speech without the words, which none was
+given.
+
+Ctrl-C is safe: what is done in OUT is not done again. Prints a table, and writes OUT/results.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import math
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kws.data.splits import speaker_of
+from kws.data.stream import Mix
+from kws.data.tasks import BACKGROUND, SILENCE, Clip, Corpus, find_root, scan
+from kws.errors import KwsError
+from kws.evaluate.sounds import Sound, hear_folder, hear_mix
+from kws.evaluate.stream import Judge, modes_of
+from kws.model import FoldedModel, load
+from kws.own_words.project import Project, base_of, checked
+from kws_training.own_words.display import MakeDisplay
+from kws_training.own_words.make import make
+
+HELD_OUT = 2
+"""Recordings of a speaker that no model is given."""
+
+SNRS = {"10 dB": 10.0, "clean": math.inf}
+OTHERS = "others"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Who is measured with a word, and what is left out for it.
+
+    Attributes:
+        takes: by speaker, that speaker's different recordings of the word, in order of name.
+        given: speech and backgrounds that models are made with.
+        others: clips of other words by speakers of whom no model is given anything.
+    """
+
+    takes: dict[str, list[Clip]]
+    given: Corpus
+    others: list[Clip]
+
+
+def ground(corpus: Corpus, word: str, speakers: int, takes: int) -> Ground:
+    """Divides ``corpus`` for ``word``.
+
+    Args:
+        corpus: scanned.
+        word: one of its folders.
+        speakers: how many to measure.
+        takes: most recordings that a model is given.
+
+    Raises:
+        KwsError: too few speakers with so many different recordings.
+    """
+    said: dict[str, dict[bytes, Clip]] = defaultdict(dict)
+    for clip in corpus.select(word, "validation"):
+        said[speaker_of(clip.path.name) or ""].setdefault(hashlib.sha256(clip.path.read_bytes()).digest(), clip)
+    enough = {name: list(said[name].values()) for name in sorted(said) if name and len(said[name]) >= takes + HELD_OUT}
+    if len(enough) < speakers:
+        raise KwsError(
+            f"{corpus.root / word}: {len(enough)} speakers of the validation split said it {takes + HELD_OUT} times; "
+            "ask for fewer --speakers or --takes."
+        )
+    chosen = dict(list(enough.items())[:speakers])
+    rest = {name: clips for name, clips in corpus.clips.items() if name not in (word, SILENCE)}
+    validation = {_speaker(clip) for clips in rest.values() for clip in clips if clip.split == "validation"}
+    kept_back = set(sorted(validation - set(chosen))[::2])
+    given = {
+        name: [clip for clip in clips if _speaker(clip) not in kept_back | set(chosen)] for name, clips in rest.items()
+    }
+    others = [clip for clips in rest.values() for clip in clips if _speaker(clip) in kept_back]
+    return Ground(chosen, Corpus(corpus.root, given, corpus.backgrounds), others)
+
+
+def _speaker(clip: Clip) -> str:
+    return speaker_of(clip.path.name) or clip.path.name
+
+
+def link(given: Corpus, folder: Path) -> Path:
+    """Lays ``given`` out as a corpus in ``folder``, by links, and returns it."""
+    if not folder.is_dir():
+        temporary = folder.with_name(folder.name + ".part")
+        shutil.rmtree(temporary, ignore_errors=True)
+        files = [(clip.path, clip.word) for clips in given.clips.values() for clip in clips]
+        for path, name in [*files, *((path, BACKGROUND) for path in given.backgrounds)]:
+            (temporary / name).mkdir(parents=True, exist_ok=True)
+            (temporary / name / path.name).symlink_to(path.resolve())
+        for path in find_root(given.root).glob("*_list.txt"):
+            shutil.copy(path, temporary)
+        temporary.rename(folder)
+    return folder
+
+
+def made(project: Project, takes: Iterable[Clip], voices: Path | None) -> FoldedModel:
+    """The model of ``project``, which is made if it is not there.
+
+    Args:
+        project: of one word.
+        takes: to be given.
+        voices: what another project of the same word and seed has had spoken.
+    """
+    if not project.model.is_file():
+        project.save()
+        folder = project.own_recordings / project.classes[0]
+        folder.mkdir(parents=True, exist_ok=True)
+        for clip in takes:
+            shutil.copy(clip.path, folder)
+        if voices is not None and not project.spoken.is_dir():
+            shutil.copytree(voices, project.spoken, copy_function=os.link)
+        with MakeDisplay(project) as display:
+            display.made(make(project, display, display.reading, display.spoken))
+    return load(project.model)
+
+
+def found(model: FoldedModel, sound: Sound) -> dict[str, dict[str, int]]:
+    """By mode, what the model's own thresholds come to in ``sound``."""
+    result = {}
+    for mode in modes_of(model, model.deltas):
+        thresholds = model.word_threshold[model.deltas.index(mode.confirm)]
+        counts = Judge(model, [sound], mode).at(thresholds).counts.values()
+        result[mode.name] = {
+            "said": sum(one.said for one in counts),
+            "hits": sum(one.hits for one in counts),
+            "false_accepts": sum(len(one.false_accepts) - one.late for one in counts),
+            "late": sum(one.late for one in counts),
+        }
+    return result
+
+
+def measure(path: Path, model: FoldedModel, hear: Callable[..., Sound], *arguments: Any) -> dict[str, Any]:
+    """What ``found`` says of ``hear(model, *arguments)``, with its hours; kept at ``path`` for another time."""
+    if not path.is_file():
+        sound = hear(model, *arguments)
+        content = {"hours": sound.track.hours, "modes": found(model, sound)}
+        path.write_text(json.dumps(content) + "\n")
+    return dict(json.loads(path.read_text()))
+
+
+def stream(model: FoldedModel, word: str, held_out: Sequence[Clip], where: Ground, snr: float, minutes: float) -> Sound:
+    """``held_out`` said over and over, amid other words."""
+    clips = {word: list(held_out), OTHERS: where.others}
+    mix = Mix(Corpus(where.given.root, clips, where.given.backgrounds), [word], minutes, (snr, snr), "validation")
+    return hear_mix(model, mix, None)
+
+
+def run(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Makes every model and measures it; one dict for each speaker and number of takes."""
+    corpus, base = scan(options.data), load(options.base)
+    counts = sorted(set(options.takes))
+    results = []
+    for word in options.words:
+        if word in base.class_names:
+            raise KwsError(f"{options.base} answers to '{word}' already; choose another of --words.")
+        where, folder = ground(corpus, word, options.speakers, max(counts)), options.out / word
+        shared = Project(
+            folder, (word,), base=base_of(options.base), data=link(where.given, folder / "data"), epochs=options.epochs
+        )
+        voices = None
+        for count, (speaker, takes) in itertools.product(counts, where.takes.items()):
+            name = f"take_{count}_{speaker}" if count else "take_0"
+            project = checked(replace(shared, folder=folder / name))
+            model = made(project, takes[:count], voices)
+            voices = voices or project.spoken
+            one = {"word": word, "takes": count, "speaker": speaker, "model": name}
+            for label, snr in SNRS.items():
+                path = folder / f"{count}-{speaker}-{label.replace(' ', '')}.json"
+                one[label] = measure(path, model, stream, word, takes[-HELD_OUT:], where, snr, options.minutes)
+            path = folder / f"{name}-negatives.json"
+            results.append({**one, "negatives": measure(path, model, hear_folder, options.negatives, None)})
+    return results
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Markdown: a row for each word, number of takes and mode."""
+    lines = [
+        "| word | takes given | | found, 10 dB | found, clean | speakers with 90 % found, 10 dB / clean "
+        "| false accepts in the streams | in running speech |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for word, takes in dict.fromkeys((one["word"], one["takes"]) for one in results):
+        rows = [one for one in results if (one["word"], one["takes"]) == (word, takes)]
+        models = list({one["model"]: one for one in rows}.values())
+        for mode in rows[0]["clean"]["modes"]:
+            streams = {label: [one[label]["modes"][mode] for one in rows] for label in SNRS}
+            many = [sum(one["hits"] >= 0.9 * one["said"] for one in streams[label]) for label in SNRS]
+            heard = sum(one[label]["hours"] for one in rows for label in SNRS)
+            false = sum(one["false_accepts"] for part in streams.values() for one in part)
+            running = sum(one["negatives"]["modes"][mode]["false_accepts"] for one in models)
+            hours = sum(one["negatives"]["hours"] for one in models)
+            cells = [
+                *(_share(part) for part in streams.values()),
+                f"{many[0]} / {many[1]} of {len(rows)}",
+                f"{false} in {heard:.1f} h",
+                f"{running} in {hours:.1f} h",
+            ]
+            lines.append(f"| {word} | {takes} | {mode} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _share(counts: list[dict[str, int]]) -> str:
+    hits, said = (sum(one[key] for one in counts) for key in ("hits", "said"))
+    return f"{100.0 * hits / said:.1f} % of {said:,}"
+
+
+def main() -> None:
+    """Runs what is missing and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--negatives", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--words", type=lambda text: text.split(","), default=["backward", "forward"])
+    parser.add_argument("--speakers", type=int, default=6, help="of each word")
+    parser.add_argument("--takes", type=lambda text: [int(part) for part in text.split(",")], default=[0, 3])
+    parser.add_argument("--base", default="kws12")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--minutes", type=float, default=20.0, help="of each stream")
+    options = parser.parse_args()
+    try:
+        results = run(options)
+        (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    except KwsError as error:
+        raise SystemExit(f"own_words: {error}") from error
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
