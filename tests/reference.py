@@ -116,13 +116,17 @@ class Decision:
 
     Attributes:
         thresholds: float32 [n_depths, n_words], as set.
-        sensitivity, release, refractory: as set; the last in samples.
+        sensitivity: as set for every word, and for the wake threshold.
+        sensitivities, refractory: of each word, as set; the latter in samples.
+        release, smoothing: as set.
     """
 
     def __init__(self, model: FoldedModel) -> None:
         self.model = model
         self.thresholds = model.word_threshold.copy()
-        self.sensitivity, self.release, self.refractory = 0.5, model.release, model.refractory
+        self.sensitivity, self.sensitivities = 0.5, [0.5] * model.n_words
+        self.refractory = [model.refractory] * model.n_words
+        self.release, self.smoothing = model.release, model.smoothing
         self.start()
 
     def start(self) -> None:
@@ -130,36 +134,43 @@ class Decision:
         self.recent: list[NDArray[np.float32]] = []
         self.last: dict[int, int] = {}
         self.disarmed: set[int] = set()
-        self.risen = [0] * self.model.n_words  # windows since a word's score was low
+        self.to_rise = [self.rise()] * self.model.n_words  # windows that a word has left to reach its threshold
         self.scores = np.zeros(self.model.n_classes, F32)
 
-    def limit(self, threshold: float) -> np.float32:
+    def rise(self) -> int:
+        return self.smoothing // 2 + 2
+
+    def limit(self, threshold: float, sensitivity: float) -> np.float32:
         """The threshold with the sensitivity: its logit moves by 8 from one end to the other."""
-        if threshold in (0.0, 1.0) or threshold > 1 or self.sensitivity == 0.5:
+        if threshold in (0.0, 1.0) or threshold > 1 or sensitivity == 0.5:
             return F32(threshold)
-        logit = np.log(threshold / (1 - np.float64(threshold))) + 8 * (0.5 - self.sensitivity)
+        logit = np.log(threshold / (1 - np.float64(threshold))) + 8 * (0.5 - sensitivity)
         return F32(1 / (1 + np.exp(-logit)))
 
     def step(self, sample: int, probabilities: NDArray[np.float32], row: int = 0) -> tuple[int, int, float] | None:
         """(sample, word, score) if an event happens at ``sample``, by the thresholds of depth number ``row``."""
         model = self.model
-        self.recent = [*self.recent, probabilities][-model.smoothing :]
+        self.recent.append(probabilities)
+        newest = self.recent[-self.smoothing :]
         total = np.zeros(model.n_classes, F32)
-        for one in self.recent:
+        for one in newest:
             total = total + one
-        self.scores = total / F32(len(self.recent))
-        limits = [self.limit(float(threshold)) for threshold in self.thresholds[row]]
-        if len(self.recent) < model.smoothing:
+        self.scores = total / F32(len(newest))
+        limits = [
+            self.limit(float(threshold), sensitivity)
+            for threshold, sensitivity in zip(self.thresholds[row], self.sensitivities, strict=True)
+        ]
+        if len(newest) < self.smoothing:
             return None
         low = [bool(self.scores[word] < F32(self.release) * limits[word]) for word in range(model.n_words)]
         self.disarmed -= {word for word in self.disarmed if low[word]}
-        self.risen = [0 if low[word] else self.risen[word] + 1 for word in range(model.n_words)]
+        self.to_rise = [self.rise() if low[word] else self.to_rise[word] - 1 for word in range(model.n_words)]
         best = int(np.argmax(self.scores))
         if self.scores[best] == 0:
             return None
-        if best >= model.n_words or best in self.disarmed or self.scores[best] < limits[best]:
+        if best >= model.n_words or self.scores[best] < limits[best]:
             return None
-        if self.risen[best] > model.smoothing // 2 + 2 or self.is_refractory(best, sample):
+        if not self.is_ready(best, sample):
             return None
         self.disarmed.add(best)
         self.last[best] = sample
@@ -167,12 +178,11 @@ class Decision:
 
     def is_refractory(self, word: int, sample: int) -> bool:
         """Whether the word's last event is too recent for another at ``sample``."""
-        return word in self.last and sample - self.last[word] < self.refractory
+        return word in self.last and sample - self.last[word] < self.refractory[word]
 
     def is_ready(self, word: int, sample: int) -> bool:
         """Whether, after the windows so far, the word may make an event at ``sample``."""
-        late = self.risen[word] > self.model.smoothing // 2 + 2
-        return word not in self.disarmed and not late and not self.is_refractory(word, sample)
+        return word not in self.disarmed and self.to_rise[word] >= 0 and not self.is_refractory(word, sample)
 
 
 class Simulation:
@@ -237,7 +247,7 @@ class Simulation:
         features = engine.features(window)
         if not self.listen:
             return self.ask(features, self.delta), self.delta
-        thin, wake = self.ask(features, self.listen), self.decision.limit(self.wake)
+        thin, wake = self.ask(features, self.listen), self.decision.limit(self.wake, self.decision.sensitivity)
         if not any(thin[word] >= wake and self.decision.is_ready(word, end) for word in range(engine.n_words)):
             self.quiet = True
             return thin, self.listen

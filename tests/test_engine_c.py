@@ -258,7 +258,7 @@ def documented_size(model: FoldedModel) -> int:
     half = (preset.n_mels // 2 + 15) // 16 * 16
     values = {
         "n_fft": preset.n_fft, "frames": preset.frames, "n_mels": preset.n_mels, "n_classes": model.n_classes,
-        "n_words": model.n_words, "n_depths": len(model.depths), "smoothing": model.smoothing,
+        "n_words": model.n_words, "n_depths": len(model.depths), "KWS_MAX_SMOOTHING": 16,
         "C": model.channels, "H": model.hidden, "planes": model.planes,
         "T": preset.frames // 4, "R": (preset.frames // 4 + 7) // 8 * 8, "M": preset.n_mels // 4, "max": max,
         "row": 32 + 2 * half, "column": (preset.n_mels // 2 + 6 + 7) // 8 * 8,
@@ -269,7 +269,7 @@ def documented_size(model: FoldedModel) -> int:
     for part, times in zip(table.split("and twice, "), (1, 2), strict=True):
         for size in re.findall(r"^ \*     \w+ +(?:\d times )?(\S.*?)(?:   .*)?$", part, re.MULTILINE):
             sizes += [int(eval(size.replace("/", "//"), values))] * (2 if f"2 times {size}" in part else times)
-    assert len(sizes) == 17 + 1 + 2 * 3
+    assert len(sizes) == 19 + 1 + 2 * 3
     return sum((size + 63) // 64 * 64 for size in sizes)
 
 

@@ -123,7 +123,10 @@ ACTIONS = st.one_of(
     st.tuples(st.just("threshold"), st.integers(0, 2), st.sampled_from([0.0, 0.2, 0.4, 0.6, 1.0, 1.5])),
     st.tuples(st.just("wake"), st.sampled_from([0.0, 0.2, 0.35, 0.5, 2.0])),
     st.tuples(st.just("sensitivity"), st.sampled_from([0.0, 0.4, 0.5, 0.55, 0.6, 1.0])),
+    st.tuples(st.just("word sensitivity"), st.integers(0, 2), st.sampled_from([0.0, 0.4, 0.5, 0.6, 1.0])),
+    st.tuples(st.just("smoothing"), st.sampled_from([1, 2, 3, 5, 16])),
     st.tuples(st.just("refractory"), st.sampled_from([0, 100, 2000, 20000])),
+    st.tuples(st.just("word refractory"), st.integers(0, 2), st.sampled_from([0, 2000, 20000])),
     st.tuples(st.just("release"), st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0])),
     st.tuples(st.just("gate"), st.sampled_from([-100.0, -62.0, -47.3, -31.7, -10.0])),
     st.tuples(st.just("reset")),
@@ -165,10 +168,19 @@ def apply(stream: Stream, simulation: Simulation, name: str, *arguments) -> None
             simulation.wake = value
         case "sensitivity":
             stream.set_sensitivity(value)
-            decision.sensitivity = value
+            decision.sensitivity, decision.sensitivities = value, [value] * 3
+        case "word sensitivity":
+            stream.set_sensitivity(arguments[1], simulation.engine.class_names[value])
+            decision.sensitivities[value] = arguments[1]
+        case "smoothing":
+            stream.set_smoothing(value)
+            decision.smoothing = value
         case "refractory":
             stream.set_refractory(value / RATE)
-            decision.refractory = value
+            decision.refractory = [value] * 3
+        case "word refractory":
+            stream.set_refractory(arguments[1] / RATE, simulation.engine.class_names[value])
+            decision.refractory[value] = arguments[1]
         case "release":
             stream.set_release(value)
             decision.release = value
@@ -537,6 +549,11 @@ def test_settings_that_are_none_are_one_sentence() -> None:
         lambda: stream.set_release(2.0),
         lambda: stream.set_refractory(-1.0),
         lambda: stream.set_refractory(1e6),
+        lambda: stream.set_refractory(1.0, "cat"),
+        lambda: stream.set_sensitivity(0.4, "cat"),
+        lambda: stream.set_smoothing(0),
+        lambda: stream.set_smoothing(17),
+        lambda: stream.set_smoothing(2.5),  # type: ignore[arg-type]
         lambda: stream.set_gate(float("inf")),
         lambda: stream.set_adaptive(1, 4),
         lambda: stream.set_adaptive(8),
@@ -577,6 +594,9 @@ def test_arguments_out_of_range_change_nothing() -> None:
     assert [c.kws_set_release(state, value) for value in (-0.1, 1.1, *not_numbers)] == [-1] * 5
     assert [c.kws_set_gate(state, value) for value in not_numbers] == [-1] * 3
     assert c.kws_set_refractory(state, -1) == -1
+    assert [c.kws_set_smoothing(state, windows) for windows in (-1, 0, 17)] == [-1] * 3
+    assert [c.kws_set_word_sensitivity(state, *pair) for pair in ((-1, 0.5), (3, 0.5), (0, 1.1))] == [-1] * 3
+    assert [c.kws_set_word_refractory(state, *pair) for pair in ((-1, 0), (3, 0), (0, -1))] == [-1] * 3
     assert [c.kws_threshold(state, word) for word in (-1, 3)] == [-1.0] * 2 and c.kws_classified(state, 3) == 0
     pcm = stimulus(6, 20000)
     assert stream.feed(pcm) == fresh.feed(pcm)
@@ -599,6 +619,8 @@ def test_null_pointers_are_refused() -> None:
     assert c.kws_set_depth(None, 1) == c.kws_set_threshold(None, 0, 0.5) == c.kws_set_adaptive(None, 4, 1) == -1
     for function in (c.kws_set_wake, c.kws_set_sensitivity, c.kws_set_refractory, c.kws_set_release, c.kws_set_gate):
         assert function(None, 1) == -1
+    assert c.kws_set_smoothing(None, 1) == -1
+    assert c.kws_set_word_sensitivity(None, 0, 0.5) == c.kws_set_word_refractory(None, 0, 1) == -1
     assert not c.kws_scores(None) and not c.kws_last_frame(None)
     assert (c.kws_threshold(None, 0), c.kws_classified(None, 1), c.kws_level(None)) == (-1.0, 0, -100.0)
     c.kws_reset(None)

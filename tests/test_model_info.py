@@ -62,7 +62,7 @@ def test_info_prints_every_fact(run: typer.Typer, model_path: Path) -> None:
         "5,316,608",
         "5,431,296",
         "16 bits, 9 of them",
-        "30,848 bytes",
+        "31,552 bytes",
         "random numbers",
         random_model(1).checkpoint_sha256,
     ):

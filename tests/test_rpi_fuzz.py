@@ -34,6 +34,8 @@ gate = -50
 release=.5
 wake=0.1
 refractory = 2
+refractory=word0=.5
+smoothing = 4
 model = other.kws
 exec=/bin/true
 exec-seconds = 1e1

@@ -311,7 +311,8 @@ inputs have kernels of their own; 192 and 384 inputs are counted 128 at a time.
     "host": "`kws bench`.",
     "words": """
 `tools/peers/wake_words.py`: CPU time of the process, one core, the same sound in chunks of 80 ms, in turn. These are
-engines that install and run offline.
+engines that install and run offline. Of an earlier day than the table above, and engine version 2: compare within
+the table.
 """,
 }
 TEXT = {name: text.strip() for name, text in TEXT.items()}

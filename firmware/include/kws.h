@@ -46,6 +46,7 @@ extern "C" {
 #define KWS_KERNEL 5 /* taps of the convolutions, per side, and of the depthwise memory */
 #define KWS_CONV1_CHANNELS 16
 #define KWS_CONV2_CHANNELS 32
+#define KWS_MAX_SMOOTHING 16
 
 /* Most events that feeding `n` samples can return: at most one a classification, at most one classification a hop. */
 #define KWS_EVENT_CAPACITY(n) ((n) / 64 + 1)
@@ -118,7 +119,7 @@ typedef struct kws_model {
     int32_t n_classes;  /* 1..1024 */
     int32_t n_words;    /* classes below are words, at least one; the rest (unknown, silence) never make an event */
     int32_t hop_frames; /* frames between classifications of a stream, 1..frames */
-    int32_t smoothing;  /* classifications averaged, 1..16 */
+    int32_t smoothing;  /* classifications averaged, 1..KWS_MAX_SMOOTHING */
     int32_t refractory; /* samples after an event of a word in which it cannot fire again */
     float release;      /* a word is armed again once its score is below release * threshold; 0..1 */
     float gate;         /* dBFS: a window whose loudest hop is below it is silence, unclassified; -100 or less: none */
@@ -199,12 +200,21 @@ kws_status_t kws_set_wake(kws_state_t *state, float wake);
 kws_status_t kws_set_threshold(kws_state_t *state, int word, float threshold); /* at every depth; above 1 never fires */
 
 /* Moves every threshold, the wake threshold too: the logit ln(t / (1 - t)) of each by KWS_SENSITIVITY_SPAN * (1/2 -
- * sensitivity). 0..1; 1/2, where a stream starts, leaves them as they are. Thresholds from 1 up stay. */
+ * sensitivity). 0..1; 1/2, where a stream starts, leaves them as they are. Thresholds from 1 up stay. The second moves
+ * those of one word alone, until the first moves all again. */
 kws_status_t kws_set_sensitivity(kws_state_t *state, float sensitivity);
+kws_status_t kws_set_word_sensitivity(kws_state_t *state, int word, float sensitivity);
 #define KWS_SENSITIVITY_SPAN 8.0f
 
-/* `refractory`, `release` and `gate` of kws_model_t. */
+/* `smoothing` of kws_model_t. What has been heard already counts: more windows than were averaged before make events
+ * as soon as so many have been heard. */
+kws_status_t kws_set_smoothing(kws_state_t *state, int32_t windows);
+
+/* `refractory` of kws_model_t: of every word, or of one until the first sets all again. */
 kws_status_t kws_set_refractory(kws_state_t *state, int32_t samples);
+kws_status_t kws_set_word_refractory(kws_state_t *state, int word, int32_t samples);
+
+/* `release` and `gate` of kws_model_t. */
 kws_status_t kws_set_release(kws_state_t *state, float fraction);
 kws_status_t kws_set_gate(kws_state_t *state, float dbfs);
 

@@ -40,7 +40,7 @@
 #error "frontend_bifsmn.h holds other tables than the model kws_yes_no was trained on; export it again."
 #endif
 
-#define KWS_KWS_YES_NO_STATE_SIZE 31616 /* bytes of caller memory, as kws_state_size() counts them */
+#define KWS_KWS_YES_NO_STATE_SIZE 31936 /* bytes of caller memory, as kws_state_size() counts them */
 
 static const struct {
     KWS_ALIGNED float word_threshold[6];

@@ -6,16 +6,16 @@
  */
 #include "state.h"
 
-/* scores = mean of the smoothing ring's slots in use, added oldest first: they end before slot score_next, around the
- * ring. Returns the best class. */
-static int smooth(kws_state_t *s) {
-    int classes = s->model->n_classes, size = s->model->smoothing, best = 0;
+/* scores = mean of the newest `count` slots of the smoothing ring, added oldest first: they end before slot score_next,
+ * around the ring. Returns the best class. */
+static int smooth(kws_state_t *s, int count) {
+    int classes = s->model->n_classes, size = KWS_MAX_SMOOTHING, best = 0;
     for (int i = 0; i < classes; i++) {
         float sum = 0.0f;
-        for (int slot = size - s->score_count; slot < size; slot++) {
+        for (int slot = size - count; slot < size; slot++) {
             sum = sum + s->score_ring[(s->score_next + slot) % size * classes + i];
         }
-        s->scores[i] = sum / (float)s->score_count;
+        s->scores[i] = sum / (float)count;
         best = s->scores[i] > s->scores[best] ? i : best;
     }
     return best;
@@ -24,18 +24,18 @@ static int smooth(kws_state_t *s) {
 int kwsi_decide(kws_state_t *s, const kws_depth_t *answered, kws_event_t *event) {
     const kws_model_t *model = s->model;
     const float *limits = s->limits + (s->depth - model->depths) * model->n_words;
-    s->score_next = (s->score_next + 1) % model->smoothing;
-    if (s->score_count < model->smoothing) {
+    s->score_next = (s->score_next + 1) % KWS_MAX_SMOOTHING;
+    if (s->score_count < KWS_MAX_SMOOTHING) {
         s->score_count++;
     }
-    int best = smooth(s);
+    int best = smooth(s, s->score_count < s->smoothing ? s->score_count : s->smoothing);
     /* A mean of fewer windows than it is made for jumps higher: a stream that starts amid sound would fire. */
-    if (s->score_count < model->smoothing) {
+    if (s->score_count < s->smoothing) {
         return 0;
     }
     for (int i = 0; i < model->n_words; i++) {
         if (s->scores[i] < s->release * limits[i]) {
-            s->armed[i] = kwsi_rise(model) + 1;
+            s->armed[i] = kwsi_rise(s) + 1;
         } else if (s->armed[i]) {
             s->armed[i]--;
         }

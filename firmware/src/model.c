@@ -17,7 +17,6 @@ enum {
     MAX_BLOCKS = 64,
     MAX_DEPTHS = 64,
     MAX_CLASSES = 1024,
-    MAX_SMOOTHING = 16,
 };
 
 static int in_range(int32_t value, int32_t least, int32_t most) {
@@ -69,7 +68,7 @@ static int is_sized(const kws_model_t *model) {
            in_steps(model->hidden, 64, MAX_HIDDEN) && in_range(model->n_blocks, 1, MAX_BLOCKS) &&
            in_range(model->n_depths, 1, MAX_DEPTHS) && in_range(model->n_classes, 1, MAX_CLASSES) &&
            in_range(model->n_words, 1, model->n_classes) && in_range(model->hop_frames, 1, model->frontend->frames) &&
-           in_range(model->smoothing, 1, MAX_SMOOTHING) && model->refractory >= 0;
+           in_range(model->smoothing, 1, KWS_MAX_SMOOTHING) && model->refractory >= 0;
 }
 
 static int is_stream(const kws_model_t *model) {

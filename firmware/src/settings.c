@@ -17,8 +17,9 @@ static float moved(float threshold, float sensitivity) {
 }
 
 void kwsi_move_thresholds(kws_state_t *state) {
-    for (int i = 0; i < state->model->n_depths * state->model->n_words; i++) {
-        state->limits[i] = moved(state->thresholds[i], state->sensitivity);
+    int words = state->model->n_words;
+    for (int i = 0; i < state->model->n_depths * words; i++) {
+        state->limits[i] = moved(state->thresholds[i], state->sensitivities[i % words]);
     }
     state->wake_limit = moved(state->wake, state->sensitivity);
 }
@@ -81,7 +82,27 @@ kws_status_t kws_set_sensitivity(kws_state_t *state, float sensitivity) {
         return KWS_ERROR_ARGUMENT;
     }
     state->sensitivity = sensitivity;
+    for (int i = 0; i < state->model->n_words; i++) {
+        state->sensitivities[i] = sensitivity;
+    }
     kwsi_move_thresholds(state);
+    return KWS_OK;
+}
+
+kws_status_t kws_set_word_sensitivity(kws_state_t *state, int word, float sensitivity) {
+    if (!is_word(state, word) || !is_share(sensitivity)) {
+        return KWS_ERROR_ARGUMENT;
+    }
+    state->sensitivities[word] = sensitivity;
+    kwsi_move_thresholds(state);
+    return KWS_OK;
+}
+
+kws_status_t kws_set_smoothing(kws_state_t *state, int32_t windows) {
+    if (!state || windows < 1 || windows > KWS_MAX_SMOOTHING) {
+        return KWS_ERROR_ARGUMENT;
+    }
+    state->smoothing = windows;
     return KWS_OK;
 }
 
@@ -89,7 +110,17 @@ kws_status_t kws_set_refractory(kws_state_t *state, int32_t samples) {
     if (!state || samples < 0) {
         return KWS_ERROR_ARGUMENT;
     }
-    state->refractory = samples;
+    for (int i = 0; i < state->model->n_words; i++) {
+        state->refractory[i] = samples;
+    }
+    return KWS_OK;
+}
+
+kws_status_t kws_set_word_refractory(kws_state_t *state, int word, int32_t samples) {
+    if (!is_word(state, word) || samples < 0) {
+        return KWS_ERROR_ARGUMENT;
+    }
+    state->refractory[word] = samples;
     return KWS_OK;
 }
 

@@ -8,8 +8,10 @@
  *     struct         384                          (whatever the size of a pointer)
  *     pcm_ring       2 * n_fft
  *     newest         4 * n_mels
- *     score_ring     4 * smoothing * n_classes
+ *     score_ring     4 * KWS_MAX_SMOOTHING * n_classes
  *     scores         4 * n_classes
+ *     sensitivities  4 * n_words
+ *     refractory     4 * n_words
  *     thresholds     4 * n_depths * n_words
  *     limits         4 * n_depths * n_words
  *     last_event     8 * n_words
@@ -65,8 +67,10 @@ static size_t lay_out(const kws_model_t *model, plan_t *plan, struct kws_state *
     section(plan, STRUCT_BYTES);
     state->pcm_ring = section(plan, 2 * n_fft);
     state->newest = section(plan, 4 * n_mels);
-    state->score_ring = section(plan, 4 * (size_t)model->smoothing * classes);
+    state->score_ring = section(plan, 4 * KWS_MAX_SMOOTHING * classes);
     state->scores = section(plan, 4 * classes);
+    state->sensitivities = section(plan, 4 * words);
+    state->refractory = section(plan, 4 * words);
     state->thresholds = section(plan, 4 * depths * words);
     state->limits = section(plan, 4 * depths * words);
     state->last_event = section(plan, 8 * words);
@@ -114,14 +118,14 @@ kws_status_t kws_init(void *memory, size_t size, const kws_model_t *model, kws_s
     made->kernels = kwsi_kernels();
     made->depth = &model->depths[0];
     made->listener = kwsi_find_depth(model, model->listen_delta);
-    made->sensitivity = 0.5f;
     made->wake = model->wake;
     made->release = model->release;
     made->gate = model->gate;
-    made->refractory = model->refractory;
+    made->smoothing = model->smoothing;
     lay_out(model, &plan, made);
     memcpy(made->thresholds, model->word_threshold, sizeof(float) * (size_t)(model->n_depths * model->n_words));
-    kwsi_move_thresholds(made);
+    kws_set_refractory(made, model->refractory);
+    kws_set_sensitivity(made, 0.5f);
     kws_reset(made);
     *state = made;
     return KWS_OK;
@@ -152,7 +156,7 @@ void kws_reset(kws_state_t *state) {
     }
     for (int i = 0; i < model->n_words; i++) {
         state->last_event[i] = KWSI_NEVER;
-        state->armed[i] = kwsi_rise(model) + 1;
+        state->armed[i] = kwsi_rise(state) + 1;
     }
 }
 

@@ -23,14 +23,16 @@ struct kws_state {
     const kws_depth_t *listener; /* wakes `depth`; null where `depth` runs every window */
 
     /* Settings of the decision. */
-    float sensitivity;
+    float sensitivity; /* that moves `wake` */
     float wake;
     float wake_limit; /* `wake`, moved by the sensitivity */
     float release;
     float gate;
-    int32_t refractory;
-    float *thresholds; /* [n_depths][n_words] as set */
-    float *limits;     /* [n_depths][n_words] as moved by the sensitivity */
+    int32_t smoothing;
+    float *sensitivities; /* [n_words] */
+    int32_t *refractory;  /* [n_words] */
+    float *thresholds;    /* [n_depths][n_words] as set */
+    float *limits;        /* [n_depths][n_words] as moved by the word's sensitivity */
 
     /* The stream. Its arrays live as long as the stream does. */
     uint64_t samples;     /* consumed so far */
@@ -42,7 +44,7 @@ struct kws_state {
     kwsi_front_t stream;  /* of the stream's window */
     int16_t *pcm_ring;    /* [n_fft] */
     float *newest;        /* [n_mels] dB, the last frame */
-    float *score_ring;    /* [smoothing][n_classes] probabilities */
+    float *score_ring;    /* [KWS_MAX_SMOOTHING][n_classes] probabilities */
     float *scores;        /* [n_classes] smoothed */
     uint64_t *last_event; /* [n_words] position of the word's last event; KWSI_NEVER before the first */
     uint8_t *armed;       /* [n_words] windows, this one among them, in which the word may make an event; 0: disarmed */
@@ -62,12 +64,12 @@ struct kws_state {
 /* So far from every position that no refractory time lasts until then. */
 #define KWSI_NEVER (UINT64_C(1) << 63)
 
-/* Brings `limits` and `wake_limit` up to the thresholds and the sensitivity. */
+/* Brings `limits` and `wake_limit` up to the thresholds and the sensitivities. */
 void kwsi_move_thresholds(kws_state_t *state);
 
 /* Whether the word may make an event now: it is armed, and its refractory time is over. */
 static inline int kwsi_is_ready(const kws_state_t *s, int word) {
-    return s->armed[word] && s->samples - s->last_event[word] >= (uint64_t)s->refractory;
+    return s->armed[word] && s->samples - s->last_event[word] >= (uint64_t)s->refractory[word];
 }
 
 /* What the newest window's probabilities, in the smoothing ring, come to: smoothed scores, and 1 where they make an
@@ -75,8 +77,8 @@ static inline int kwsi_is_ready(const kws_state_t *s, int word) {
 int kwsi_decide(kws_state_t *state, const kws_depth_t *answered, kws_event_t *event);
 
 /* Windows that a score has from half its threshold to all of it: the later half of those averaged, and two to spare. */
-static inline uint8_t kwsi_rise(const kws_model_t *model) {
-    return (uint8_t)(model->smoothing / 2 + 2);
+static inline uint8_t kwsi_rise(const kws_state_t *s) {
+    return (uint8_t)(s->smoothing / 2 + 2);
 }
 
 /* Steps in time, rounded up to whole tiles. */

@@ -75,6 +75,8 @@ SETTINGS = """\
 # depth = adaptive
 # gate = -55
 # refractory = 1
+# refractory = yes=2.5
+# smoothing = 4
 # exec = /usr/local/bin/my-program
 # gpio = 17
 # gpio-seconds = 1

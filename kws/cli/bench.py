@@ -29,7 +29,7 @@ def bench(
     r"""Time the engine on this machine: every set of kernels at every depth, against other engines if installed.
 
     CPU time of one thread, each in turn; figures are medians. Other engines run the same network with random weights:
-    install them with pip install 'kws\\[bench]'.
+    install them with pip install 'kws\[bench]'.
     """
     from rich.console import Console
 

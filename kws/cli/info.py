@@ -10,6 +10,9 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+LABELS = {"validation": "seen in training"}
+"""Of notes whose names may mislead: that one is PyTorch's word on the last epoch, not the engine's (``kws eval``)."""
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command to ``app``."""
@@ -76,7 +79,7 @@ def show(facts: dict[str, Any], console: Console) -> None:
         ("checkpoint", f"SHA-256 {facts['checkpoint_sha256']}" if facts["checkpoint_sha256"] else "not recorded"),
     ]
     rows += [
-        (key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        (LABELS.get(key, key), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
         for key, value in facts["provenance"].items()
     ]
     for key, value in rows:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from kws.engine import library, structs
 from kws.errors import KwsError
-from kws.model.folded import FoldedModel
+from kws.model.folded import MAX_SMOOTHING, FoldedModel
 
 ISA_VARIABLE = "KWS_ISA"
 """Environment variable: which implementation of the operators runs, where the code names none."""
@@ -344,15 +344,38 @@ class Stream:
         _within("wake threshold", wake, 0.0)
         self._set("kws_set_wake", wake)
 
-    def set_sensitivity(self, sensitivity: float) -> None:
-        """Moves every threshold: its logit falls by 8 times what ``sensitivity``, 0..1, is above 1/2."""
-        _within("sensitivity", sensitivity, 0.0, 1.0)
-        self._set("kws_set_sensitivity", sensitivity)
+    def set_sensitivity(self, sensitivity: float, word: str | None = None) -> None:
+        """Moves thresholds: their logits fall by 8 times what ``sensitivity``, 0..1, is above 1/2.
 
-    def set_refractory(self, seconds: float) -> None:
-        """Sets the time after an event of a word in which that word cannot fire again, at least 0."""
+        Args:
+            sensitivity: 1/2 leaves thresholds as they are, more hears more.
+            word: whose thresholds alone; those of every word, and the wake threshold, if None.
+        """
+        _within("sensitivity", sensitivity, 0.0, 1.0)
+        if word is None:
+            self._set("kws_set_sensitivity", sensitivity)
+        else:
+            self._set("kws_set_word_sensitivity", self._word(word), sensitivity)
+
+    def set_smoothing(self, windows: int) -> None:
+        """Averages the scores of so many windows, 1 to 16; what has been heard already counts."""
+        if windows not in range(1, MAX_SMOOTHING + 1):
+            raise KwsError(f"The smoothing is {windows}, not a whole number in 1..{MAX_SMOOTHING}; choose one.")
+        self._set("kws_set_smoothing", windows)
+
+    def set_refractory(self, seconds: float, word: str | None = None) -> None:
+        """Sets the time after an event of a word in which that word cannot fire again, at least 0.
+
+        Args:
+            seconds: rounded to samples.
+            word: that it is set for; every word if None.
+        """
         _within("refractory time", seconds, 0.0, _INT32_MAX / self._engine.preset.sample_rate)
-        self._set("kws_set_refractory", round(seconds * self._engine.preset.sample_rate))
+        samples = round(seconds * self._engine.preset.sample_rate)
+        if word is None:
+            self._set("kws_set_refractory", samples)
+        else:
+            self._set("kws_set_word_refractory", self._word(word), samples)
 
     def set_release(self, fraction: float) -> None:
         """Arms a word again once its score is below ``fraction``, 0..1, of its threshold."""

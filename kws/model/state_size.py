@@ -6,7 +6,7 @@ compares the sum with ``kws_state_size``.
 
 from __future__ import annotations
 
-from kws.model.folded import TILE, FoldedModel
+from kws.model.folded import MAX_SMOOTHING, TILE, FoldedModel
 from kws.model.pack import padded
 
 STRUCT_BYTES = 384
@@ -29,8 +29,10 @@ def state_size(model: FoldedModel) -> int:
         STRUCT_BYTES,
         2 * preset.n_fft,  # pcm_ring
         4 * preset.n_mels,  # newest
-        4 * model.smoothing * model.n_classes,  # score_ring
+        4 * MAX_SMOOTHING * model.n_classes,  # score_ring
         4 * model.n_classes,  # scores
+        4 * model.n_words,  # sensitivities
+        4 * model.n_words,  # refractory
         4 * len(model.depths) * model.n_words,  # thresholds
         4 * len(model.depths) * model.n_words,  # limits
         8 * model.n_words,  # last_event

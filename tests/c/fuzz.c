@@ -97,6 +97,12 @@ static void settings(kws_state_t *kws) {
     CHECK(kws_set_sensitivity(kws, (float)random_below(5) / 4.0f) == KWS_OK);
     CHECK(kws_set_release(kws, (float)random_below(5) / 4.0f) == KWS_OK);
     CHECK(kws_set_refractory(kws, (int32_t)random_below(20000)) == KWS_OK);
+    CHECK(kws_set_smoothing(kws, 1 + (int32_t)random_below(KWS_MAX_SMOOTHING)) == KWS_OK);
+    CHECK(kws_set_smoothing(kws, KWS_MAX_SMOOTHING + 1) == KWS_ERROR_ARGUMENT);
+    int word = (int)random_below((uint32_t)model->n_words);
+    CHECK(kws_set_word_sensitivity(kws, word, (float)random_below(5) / 4.0f) == KWS_OK);
+    CHECK(kws_set_word_refractory(kws, word, (int32_t)random_below(20000)) == KWS_OK);
+    CHECK(kws_set_word_refractory(kws, model->n_words, 0) == KWS_ERROR_ARGUMENT);
     CHECK(kws_set_gate(kws, -(float)random_below(140)) == KWS_OK);
     float limit = kws_threshold(kws, 0);
     CHECK(limit >= 0.0f && limit <= 2.0f);

@@ -25,8 +25,10 @@ typedef struct decision {
     float threshold[DECISION_MAX_WORDS];        /* below 0 where the model's own holds */
     char silent[DECISION_MAX_WORDS];            /* words that never fire, whatever their threshold */
     float word_sensitivity[DECISION_MAX_WORDS]; /* below 0 where the one of all words holds */
+    float word_refractory[DECISION_MAX_WORDS];  /* seconds; likewise */
     float sensitivity, gate, release, wake;
-    double refractory; /* seconds */
+    float refractory; /* seconds; below 0 where the model's own holds */
+    int32_t smoothing;
 } decision_t;
 
 static inline void decision_defaults(decision_t *d, const kws_model_t *model) {
@@ -35,9 +37,10 @@ static inline void decision_defaults(decision_t *d, const kws_model_t *model) {
                       .gate = model->gate,
                       .release = model->release,
                       .wake = model->wake,
-                      .refractory = (double)model->refractory / model->frontend->sample_rate};
+                      .refractory = -1,
+                      .smoothing = model->smoothing};
     for (int i = 0; i < DECISION_MAX_WORDS; i++) {
-        d->threshold[i] = d->word_sensitivity[i] = -1;
+        d->threshold[i] = d->word_sensitivity[i] = d->word_refractory[i] = -1;
     }
 }
 
@@ -62,9 +65,9 @@ static inline int decision_word(const kws_model_t *model, const char *text, size
     return -1;
 }
 
-/* "0.7" for every word, with *word -1, or "yes=0.7" for one. */
-static inline int decision_share(const decision_t *d, const char *name, const char *value, int *word, float *share,
-                                 char *why, size_t why_size) {
+/* "0.7" for every word, with *word -1, or "yes=0.7" for one; from 0 to `most`. */
+static inline int decision_of_word(const decision_t *d, const char *name, const char *value, int most, int *word,
+                                   float *found, char *why, size_t why_size) {
     const char *equals = strrchr(value, '=');
     double number;
     *word = equals ? decision_word(d->model, value, (size_t)(equals - value)) : -1;
@@ -72,18 +75,18 @@ static inline int decision_share(const decision_t *d, const char *name, const ch
         snprintf(why, why_size, "%s %.60s: the model has no such word", name, value);
         return 0;
     }
-    if (!decision_number(equals ? equals + 1 : value, 0, 1, &number)) {
-        snprintf(why, why_size, "%s %.60s: give a number from 0 to 1, or WORD=NUMBER", name, value);
+    if (!decision_number(equals ? equals + 1 : value, 0, most, &number)) {
+        snprintf(why, why_size, "%s %.60s: give a number from 0 to %d, or WORD=NUMBER", name, value, most);
         return 0;
     }
-    *share = (float)number;
+    *found = (float)number;
     return 1;
 }
 
 static inline int decision_set_threshold(decision_t *d, const char *value, char *why, size_t why_size) {
     int word;
     float score;
-    if (!decision_share(d, "threshold", value, &word, &score, why, why_size)) {
+    if (!decision_of_word(d, "threshold", value, 1, &word, &score, why, why_size)) {
         return 0;
     }
     for (int i = 0; i < DECISION_MAX_WORDS; i++) {
@@ -97,10 +100,30 @@ static inline int decision_set_threshold(decision_t *d, const char *value, char 
 static inline int decision_set_sensitivity(decision_t *d, const char *value, char *why, size_t why_size) {
     int word;
     float share;
-    if (!decision_share(d, "sensitivity", value, &word, &share, why, why_size)) {
+    if (!decision_of_word(d, "sensitivity", value, 1, &word, &share, why, why_size)) {
         return 0;
     }
     *(word < 0 ? &d->sensitivity : &d->word_sensitivity[word]) = share;
+    return 1;
+}
+
+static inline int decision_set_refractory(decision_t *d, const char *value, char *why, size_t why_size) {
+    int word;
+    float seconds;
+    if (!decision_of_word(d, "refractory", value, DECISION_MOST_SECONDS, &word, &seconds, why, why_size)) {
+        return 0;
+    }
+    *(word < 0 ? &d->refractory : &d->word_refractory[word]) = seconds;
+    return 1;
+}
+
+static inline int decision_set_smoothing(decision_t *d, const char *value, char *why, size_t why_size) {
+    double windows;
+    if (!decision_number(value, 1, KWS_MAX_SMOOTHING, &windows) || windows != (int32_t)windows) {
+        snprintf(why, why_size, "smoothing %.20s: give a number of windows, 1 to %d", value, KWS_MAX_SMOOTHING);
+        return 0;
+    }
+    d->smoothing = (int32_t)windows;
     return 1;
 }
 
@@ -181,11 +204,10 @@ static inline int decision_set(decision_t *d, const char *name, const char *valu
         return decision_set_sensitivity(d, value, why, why_size);
     }
     if (strcmp(name, "refractory") == 0) {
-        if (!decision_number(value, 0, DECISION_MOST_SECONDS, &d->refractory)) {
-            snprintf(why, why_size, "refractory %.20s: give 0 to %d seconds", value, DECISION_MOST_SECONDS);
-            return 0;
-        }
-        return 1;
+        return decision_set_refractory(d, value, why, why_size);
+    }
+    if (strcmp(name, "smoothing") == 0) {
+        return decision_set_smoothing(d, value, why, why_size);
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (strcmp(name, numbers[i].name) != 0) {
@@ -201,22 +223,22 @@ static inline int decision_set(decision_t *d, const char *name, const char *valu
     return DECISION_OTHER;
 }
 
-/* A word's own sensitivity goes into its threshold, by the engine's own arithmetic. The one of all words moves that
- * again, hence the way back first. */
+static inline int32_t decision_samples(const decision_t *d, float seconds) {
+    return (int32_t)((double)seconds * d->model->frontend->sample_rate + 0.5);
+}
+
 static inline void decision_apply_to_word(const decision_t *d, kws_state_t *kws, int word) {
-    if (d->silent[word]) {
-        kws_set_threshold(kws, word, DECISION_NEVER);
-        return;
-    }
     if (d->threshold[word] >= 0) {
         kws_set_threshold(kws, word, d->threshold[word]);
     }
     if (d->word_sensitivity[word] >= 0) {
-        kws_set_sensitivity(kws, d->word_sensitivity[word]);
-        kws_set_threshold(kws, word, kws_threshold(kws, word));
-        kws_set_sensitivity(kws, 1 - d->sensitivity);
-        kws_set_threshold(kws, word, kws_threshold(kws, word));
-        kws_set_sensitivity(kws, 0.5f);
+        kws_set_word_sensitivity(kws, word, d->word_sensitivity[word]);
+    }
+    if (d->word_refractory[word] >= 0) {
+        kws_set_word_refractory(kws, word, decision_samples(d, d->word_refractory[word]));
+    }
+    if (d->silent[word]) {
+        kws_set_threshold(kws, word, DECISION_NEVER);
     }
 }
 
@@ -227,14 +249,17 @@ static inline void decision_apply(const decision_t *d, kws_state_t *kws) {
     } else if (d->depth > 0) {
         kws_set_depth(kws, d->depth);
     }
-    for (int i = 0; i < model->n_words && i < DECISION_MAX_WORDS; i++) {
-        decision_apply_to_word(d, kws, i);
-    }
     kws_set_sensitivity(kws, d->sensitivity);
+    if (d->refractory >= 0) {
+        kws_set_refractory(kws, decision_samples(d, d->refractory));
+    }
+    kws_set_smoothing(kws, d->smoothing);
     kws_set_gate(kws, d->gate);
     kws_set_release(kws, d->release);
     kws_set_wake(kws, d->wake);
-    kws_set_refractory(kws, (int32_t)(d->refractory * model->frontend->sample_rate + 0.5));
+    for (int i = 0; i < model->n_words && i < DECISION_MAX_WORDS; i++) {
+        decision_apply_to_word(d, kws, i);
+    }
 }
 
 #endif
