@@ -154,12 +154,12 @@ trained yet. Seconds of training were taken on a machine that did much else besi
 """,
     "front": """
 **Who wins.** By bytes the rivals do: DS-CNN in int8 is four points ahead of 8 x 128 with one plane, in less than a
-quarter of its bytes, and BC-ResNet-1 in int8 as good in a seventh. [4 x 64 with two planes](#what-a-block-is), under the
-same schedule but of answers alone, has 90.0 % of the well covered classes at depth 1 in 33,408 bytes: 2.7 points more
-than BC-ResNet-1 in int8, in twice its bytes, and 1.8 less than DS-CNN in int8, in a quarter more. By work the binary networks do: it takes
-135,556 instructions, 15 times fewer than the fewest counted for either rival, in float32; 8 x 128 with one plane takes 11 times
-fewer. None of them is as accurate as DS-CNN after so few epochs. BC-ResNet-1.5 and larger were not trained, and int8
-instructions of the rivals were not counted.
+quarter of its bytes, and BC-ResNet-1 in int8 as good in a seventh. [4 x 64 with two planes](#what-a-block-is), under
+the same schedule but of answers alone, has 90.0 % of the well covered classes at depth 1 in 33,408 bytes: 2.7 points
+more than BC-ResNet-1 in int8, in twice its bytes, and 1.8 less than DS-CNN in int8, in a quarter more. By work the
+binary networks do: it takes 135,556 instructions, 15 times fewer than the fewest counted for either rival, in
+float32; 8 x 128 with one plane takes 11 times fewer. None of them is as accurate as DS-CNN after so few epochs.
+BC-ResNet-1.5 and larger were not trained, and int8 instructions of the rivals were not counted.
 """,
     "robustness": """
 ## The shipped model, degraded
@@ -170,10 +170,10 @@ instructions of the rivals were not counted.
 Every clip of the validation set, the two fillers too, is degraded and classified again. Signal-to-noise ratios are
 over the whole clip, as in training; a clip is mostly silence, so that a word itself is some decibels further above
 the noise. Babble is six clips of other speakers at once, of words that the task does not have; music is synthetic
-(chords, a melody, a drum). The shipped model's training mixed in neither. Reverberation is an exponentially falling noise tail as strong
-as the direct sound, named by the time it takes to fall by 60 dB. Speed changes pitch and length. Clipping takes the
-peaks off at so many decibels below the highest; level lowers or raises the whole clip, and the converter cuts what is
-too high.
+(chords, a melody, a drum). The shipped model's training mixed in neither. Reverberation is an exponentially falling
+noise tail as strong as the direct sound, named by the time it takes to fall by 60 dB. Speed changes pitch and length.
+Clipping takes the peaks off at so many decibels below the highest; level lowers or raises the whole clip, and the
+converter cuts what is too high.
 """,
     "binarizers": """
 ## What makes the bits
@@ -257,14 +257,14 @@ computed as a deployment would have them: a byte a weight, an int32 bias and a 3
 BC-ResNet's sub-spectral norms want four of each a channel: biases and multipliers are more than half of what
 BC-ResNet-1 needs in int8.
 
-**Time and instructions** of BiFSMN below float are the C engine's. Those of the short schedule, and its figures of noise,
-are of version 3: version 4 reads the classifier's input in 8 bits and takes 4 % fewer instructions
-([costs](performance.md)). A rival's
-time is ONNX Runtime's, and its instructions the fewer of ONNX Runtime's and ncnn's, in float32
-(`tools/peers/graph_instructions.py`), for ncnn without what normalises the input. Those of BiFSMN's own topology in
-float32 are ONNX Runtime's alone; ncnn takes a third less, and XNNPACK, a third library, an eighth less than ncnn
-([costs](performance.md)): read a ratio with that in mind. There is no count for int8: ONNX Runtime's quantization leaves so much of these networks unfused that its
-int8 retires more than its float32 of BC-ResNet-1, which says nothing of int8.
+**Time and instructions** of BiFSMN below float are the C engine's. Those of the short schedule, and its figures of
+noise, are of version 3: version 4 reads the classifier's input in 8 bits and takes 4 % fewer instructions
+([costs](performance.md)). A rival's time is ONNX Runtime's, and its instructions the fewer of ONNX Runtime's and
+ncnn's, in float32 (`tools/peers/graph_instructions.py`), for ncnn without what normalises the input. Those of
+BiFSMN's own topology in float32 are ONNX Runtime's alone; ncnn takes a third less, and XNNPACK, a third library, an
+eighth less than ncnn ([costs](performance.md)): read a ratio with that in mind. There is no count for int8: ONNX
+Runtime's quantization leaves so much of these networks unfused that its int8 retires more than its float32 of
+BC-ResNet-1, which says nothing of int8.
 """,
 }
 TEXT = {name: text.strip() for name, text in TEXT.items()}

@@ -1,8 +1,8 @@
 """How much of a model's accuracy is left when the sound is not clean: the same clips, degraded in many ways.
 
-Signal-to-noise ratios are over the whole clip, as in training. The standard recipe mixes in background recordings alone,
-neither babble of other speakers nor music; the recipes of noise and of listening know babble, of other voices, and tones.
-No recipe of ``kws train`` knows reverberation or clipping.
+Signal-to-noise ratios are over the whole clip, as in training. The standard recipe mixes in background recordings
+alone, neither babble of other speakers nor music; the recipes of noise and of listening know babble, of other voices,
+and tones. No recipe of ``kws train`` knows reverberation or clipping.
 """
 
 from __future__ import annotations
