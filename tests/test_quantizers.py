@@ -330,6 +330,16 @@ def test_entropy_maximizing_maxima_are_positive_half_of_the_time():
         assert (EntropyMaximizingMax()(x) >= 0).float().mean().item() == pytest.approx(0.5, abs=0.03)
 
 
+def test_an_entropy_maximizing_maximum_teaches_what_it_took():
+    x = torch.randn(3, 7, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
+    asked = torch.randn(3, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    (EntropyMaximizingMax()(x) * asked).sum().backward()
+    expected = np.zeros((3, 7, 5))
+    for batch, channel in np.ndindex(3, 5):
+        expected[batch, int(np.argmax(x.detach().numpy()[batch, :, channel])), channel] = asked[batch, channel]
+    assert np.array_equal(x.grad.numpy(), expected)
+
+
 # --- forward ----------------------------------------------------------------------------------------------------------
 
 

@@ -25,7 +25,7 @@ def record(
         "recordings"
     ),
     speaker: Annotated[str, typer.Option(help="Whose voice it is; part of the file names.")] = "me",
-    takes: Annotated[int, typer.Option(help="Takes of each word, in addition to those that are there.")] = 10,
+    takes: Annotated[int, typer.Option(help="Takes of each word, in addition to those that are there.")] = 12,
     device: Annotated[str | None, typer.Option(help="Input device: its number or part of its name.")] = None,
 ) -> None:
     """Record takes of words: first the room, then each word as often as asked, as you would say it to the device.
