@@ -171,8 +171,10 @@ def test_threshold_replaces_every_word_s_own(tmp_path, invoke):
     [
         (["--depth", "3"], "--depth 3 is not in the model; choose from 1, 2, 4 or adaptive"),
         (["--depth", "thin"], "--depth thin is not in the model"),
-        (["--threshold", "1.5"], "--threshold 1.5 is out of range"),
-        (["--threshold", "nan"], "--threshold nan is out of range"),
+        (["--threshold", "1.5"], "--threshold 1.5 is no number from 0 to 1"),
+        (["--threshold", "nan"], "--threshold nan is no number from 0 to 1"),
+        (["--threshold", "yes=0,5"], "--threshold yes=0,5 is no number from 0 to 1, nor WORD=NUMBER"),
+        (["--sensitivity", "up"], "--sensitivity up is no number from 0 to 1, nor WORD=NUMBER"),
         (["--device", "2", "a.wav"], "--device 2 chooses a microphone"),
         (["--capture", "kept", "a.wav"], "--capture keeps the sound of a microphone"),
         (["--plot", "a.png"], "--plot draws one recording, and 0 were given"),

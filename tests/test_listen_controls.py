@@ -47,6 +47,27 @@ def test_plus_and_minus_move_the_thresholds_and_stay_in_range(engine):
     assert keys.sensitivity == 1.0 and stream.threshold(word) < start < least
 
 
+def test_a_word_keeps_its_distance_from_the_others(engine):
+    word, other = engine.class_names[:2]
+    keys, stream = controls(engine, sensitivity={"*": 0.4, word: 0.6})
+    start = [stream.threshold(name) for name in (word, other)]
+    keys.press("+")
+    reference = engine.stream()
+    reference.set_sensitivity(0.45)
+    reference.set_sensitivity(0.65, word)
+    assert [stream.threshold(name) for name in (word, other)] == [reference.threshold(name) for name in (word, other)]
+    keys.press("0")
+    assert [stream.threshold(name) for name in (word, other)] == start
+
+
+def test_thresholds_by_word_leave_the_others_to_the_model_or_to_what_stands_for_all(engine):
+    word, other = engine.class_names[:2]
+    alone = Settings(threshold={word: 0.25}).stream(engine)
+    assert (alone.threshold(word), alone.threshold(other)) == (0.25, engine.stream().threshold(other))
+    both = Settings(threshold={word: 0.25, "*": 0.75}).stream(engine)
+    assert (both.threshold(word), both.threshold(other)) == (0.25, 0.75)
+
+
 def test_d_goes_round_every_depth_and_adaptive(engine):
     keys, stream = controls(engine)
     seen = [keys.depth]
@@ -111,7 +132,10 @@ def test_other_keys_do_nothing_and_q_ends(engine):
     assert keys.ended
 
 
-@pytest.mark.parametrize("settings", [{"threshold": 1.5}, {"threshold": float("nan")}, {"depth": 3}, {"gate": 1e9}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"threshold": 1.5}, {"threshold": float("nan")}, {"sensitivity": {"cat": 0.5}}, {"depth": 3}, {"gate": 1e9}],
+)
 def test_settings_out_of_range_are_one_sentence(engine, settings):
     with pytest.raises(KwsError):
         Settings(**settings).stream(engine)

@@ -96,8 +96,8 @@ def test_takes_by_people_are_drawn_more_the_more_there_are(monkeypatch):
         return sum(scenes._word(0, rng).pcm[0] == 4000 for _ in range(4000)) / 4000
 
     assert share(0) == 0.0
-    assert share(round(module.TAKES_HALF)) == pytest.approx(0.5, abs=0.03)
-    assert share(round(2 * module.TAKES_HALF)) == pytest.approx(2 / 3, abs=0.03)
+    assert share(3) == pytest.approx(2 / 3, abs=0.03)
+    assert share(12) == pytest.approx(12 / 13.5, abs=0.03)
 
 
 def test_a_word_without_a_voice_is_taken_from_people(bare):

@@ -236,7 +236,7 @@ def main() -> None:
     parser.add_argument("--speakers", type=int, default=6, help="of each word")
     parser.add_argument("--takes", type=lambda text: [int(part) for part in text.split(",")], default=[0, 3])
     parser.add_argument("--base", default="kws12")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=Project.epochs)
     parser.add_argument("--minutes", type=float, default=20.0, help="of each stream")
     options = parser.parse_args()
     try:

@@ -40,10 +40,18 @@ def listen(
         ),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Score, 0 to 1, that makes a detection, in place of the model's own per word.")
+        list[str] | None,
+        typer.Option(
+            metavar="[WORD=]SCORE",
+            help="Score, 0 to 1, that makes a detection, in place of the model's own; again for other words.",
+        ),
     ] = None,
     sensitivity: Annotated[
-        float | None, typer.Option(help="0 to 1: moves every threshold; 0.5 leaves them as they are, more hears more.")
+        list[str] | None,
+        typer.Option(
+            metavar="[WORD=]S",
+            help="0 to 1: moves every threshold, or a word's; 0.5 leaves them as they are, more hears more.",
+        ),
     ] = None,
     gate: Annotated[
         float | None, typer.Option(metavar="DBFS", help="Sound that stays below this level is silence, unclassified.")
@@ -83,9 +91,10 @@ def listen(
     from kws.listen.controls import Settings
     from kws.model import load
 
-    _check_options(files or [], device, threshold, capture, plot)
+    _check_options(files or [], device, capture, plot)
+    thresholds, sensitivities = _by_word("--threshold", threshold), _by_word("--sensitivity", sensitivity)
     engine = Engine(load(model))
-    settings = Settings(_depth(depth, engine), threshold, sensitivity, gate)
+    settings = Settings(_depth(depth, engine), thresholds, sensitivities, gate)
     command = None if execute is None else Command(execute, execute_seconds)
     if files:
         if not _listen_to_files(engine, files, settings, command, plot, as_json):
@@ -94,22 +103,35 @@ def listen(
         _listen_to_microphone(engine, device, settings, command, capture, reconnect, plain, as_json)
 
 
-def _check_options(
-    files: list[Path], device: str | None, threshold: float | None, capture: Path | None, plot: Path | None
-) -> None:
+def _check_options(files: list[Path], device: str | None, capture: Path | None, plot: Path | None) -> None:
     """Raises KwsError where options do not go together, before anything is read."""
     if files and device is not None:
         raise KwsError(f"--device {device} chooses a microphone; leave it out to listen to recordings.")
     if files and capture is not None:
         raise KwsError("--capture keeps the sound of a microphone; leave it out to listen to recordings.")
-    if threshold is not None and not 0.0 <= threshold <= 1.0:
-        raise KwsError(f"--threshold {threshold} is out of range; give a score from 0 to 1.")
     if plot is not None:
         from kws.listen.plot import check_path
 
         if len(files) != 1:
             raise KwsError(f"--plot draws one recording, and {len(files)} were given; give one.")
         check_path(plot)
+
+
+def _by_word(option: str, texts: list[str] | None) -> dict[str, float]:
+    """The numbers of ``0.7`` and ``yes=0.8``, that of every word under ``EVERY``."""
+    from kws.listen.controls import EVERY
+
+    found = {}
+    for text in texts or []:
+        word, equals, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not 0.0 <= value <= 1.0:
+            raise KwsError(f"{option} {text} is no number from 0 to 1, nor WORD=NUMBER; give one such as yes=0.6.")
+        found[word if equals else EVERY] = value
+    return found
 
 
 def _depth(text: str | None, engine: Engine) -> Depth | None:

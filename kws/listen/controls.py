@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 ADAPTIVE: Literal["adaptive"] = "adaptive"
 Depth = int | Literal["adaptive"]
+
+EVERY = "*"
+PerWord = float | Mapping[str, float]
+"""A number for every word, or numbers by word; by ``EVERY``, that of all words not named."""
 
 SENSITIVITY_STEP = 0.05
 GATES = (-100.0, -70.0, -60.0, -50.0, -40.0)
@@ -26,35 +31,48 @@ class Settings:
 
     Attributes:
         depth: delta of every window, or "adaptive".
-        threshold: score, 0..1, that makes an event of any word.
-        sensitivity: 0..1, 0.5 leaves the thresholds as they are.
+        threshold: score, 0..1, that makes an event of a word.
+        sensitivity: 0..1, 0.5 leaves a word's thresholds as they are.
         gate: dBFS below which sound is silence; -100 or less: none.
     """
 
     depth: Depth | None = None
-    threshold: float | None = None
-    sensitivity: float | None = None
+    threshold: PerWord | None = None
+    sensitivity: PerWord | None = None
     gate: float | None = None
 
     def stream(self, engine: Engine) -> Stream:
         """A fresh stream of ``engine`` with these settings.
 
         Raises:
-            KwsError: one is out of range, or the model has no such depth.
+            KwsError: one is out of range, or the model has no such depth or word.
         """
-        if self.threshold is not None and not 0.0 <= self.threshold <= 1.0:
-            raise KwsError(f"A threshold of {self.threshold} is out of range; give a score from 0 to 1.")
+        thresholds = by_word(self.threshold)
+        for threshold in thresholds.values():
+            if not 0.0 <= threshold <= 1.0:
+                raise KwsError(f"A threshold of {threshold} is out of range; give a score from 0 to 1.")
         stream = engine.stream(None if self.depth == ADAPTIVE else self.depth)
         if self.depth == ADAPTIVE:
             stream.set_adaptive()
-        if self.threshold is not None:
-            for word in engine.class_names[: engine.n_words]:
-                stream.set_threshold(word, self.threshold)
-        if self.sensitivity is not None:
-            stream.set_sensitivity(self.sensitivity)
+        if EVERY in thresholds:
+            thresholds = dict.fromkeys(engine.class_names[: engine.n_words], thresholds.pop(EVERY)) | thresholds
+        for word, threshold in thresholds.items():
+            stream.set_threshold(word, threshold)
+        sensitivities = by_word(self.sensitivity)
+        if EVERY in sensitivities:
+            stream.set_sensitivity(sensitivities.pop(EVERY))
+        for word, sensitivity in sensitivities.items():
+            stream.set_sensitivity(sensitivity, word)
         if self.gate is not None:
             stream.set_gate(self.gate)
         return stream
+
+
+def by_word(value: PerWord | None) -> dict[str, float]:
+    """``value`` by word, that of every word under ``EVERY``; nothing where there is none."""
+    if value is None:
+        return {}
+    return dict(value) if isinstance(value, Mapping) else {EVERY: value}
 
 
 class Controls:
@@ -62,7 +80,7 @@ class Controls:
 
     Attributes:
         depth: in use, a delta or "adaptive".
-        sensitivity: in use.
+        sensitivity: in use; a word with one of its own keeps its distance from it.
         gate: in use, dBFS.
         ended: whether the key that ends it all was pressed.
     """
@@ -73,9 +91,10 @@ class Controls:
         thinner = len(engine.deltas) > 1
         self._depths: list[Depth] = [*engine.deltas, ADAPTIVE] if thinner else list(engine.deltas)
         own: Depth = ADAPTIVE if model.listen_delta else engine.deltas[0]
+        self._words = by_word(settings.sensitivity)
         self._start: tuple[Depth, float, float] = (
             own if settings.depth is None else settings.depth,
-            0.5 if settings.sensitivity is None else settings.sensitivity,
+            self._words.pop(EVERY, 0.5),
             model.gate if settings.gate is None else settings.gate,
         )
         # The model's own pair of adaptive depths may be another than the thinnest and the deepest.
@@ -103,8 +122,10 @@ class Controls:
             self.ended = True
 
     def _set_sensitivity(self, value: float) -> None:
-        self.sensitivity = min(max(round(value, 2), 0.0), 1.0)
+        self.sensitivity = _share(value)
         self._stream.set_sensitivity(self.sensitivity)
+        for word, own in self._words.items():
+            self._stream.set_sensitivity(_share(own + self.sensitivity - self._start[1]), word)
 
     def _set_depth(self, depth: Depth) -> None:
         self.depth = depth
@@ -116,3 +137,7 @@ class Controls:
     def _set_gate(self, gate: float) -> None:
         self.gate = gate
         self._stream.set_gate(gate)
+
+
+def _share(value: float) -> float:
+    return min(max(round(value, 2), 0.0), 1.0)

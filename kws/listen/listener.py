@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kws.data.audio import SAMPLE_RATE
 from kws.errors import KwsError
 from kws.listen import sources
-from kws.listen.controls import Depth, Settings
+from kws.listen.controls import Depth, PerWord, Settings
 from kws.listen.stream import Heard, listen
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class Listener:
         model: str | Path | Engine | None = None,
         *,
         depth: Depth | None = None,
-        threshold: float | None = None,
-        sensitivity: float | None = None,
+        threshold: PerWord | None = None,
+        sensitivity: PerWord | None = None,
         gate: float | None = None,
         reconnect: bool = True,
     ) -> None:
@@ -58,8 +58,9 @@ class Listener:
             model: a ``.kws`` file, a training run's folder, a shipped model's name, or an engine; the default shipped
                 model if None.
             depth: every window's delta, or "adaptive"; as the model says if None.
-            threshold: score, 0..1, that makes an event of any word; the model's own for each word if None.
-            sensitivity: 0..1; 0.5 leaves the thresholds as they are, more hears more.
+            threshold: score, 0..1, that makes an event of any word, or a dict of them by word, with that of all others
+                under "*"; the model's own for words without one.
+            sensitivity: 0..1; 0.5 leaves the thresholds as they are, more hears more; by word like the threshold.
             gate: dBFS; what stays below it is silence, and costs nothing. The model's if None.
             reconnect: wait for a microphone that went away; else that is an error.
 

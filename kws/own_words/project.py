@@ -52,7 +52,7 @@ class Project:
     recordings: tuple[Path, ...] = field(default=())
     data: Path | None = None
     negatives: Path | None = None
-    epochs: int = 8
+    epochs: int = 16
     target: float = 0.5
     seed: int = 0
 

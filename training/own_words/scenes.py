@@ -20,8 +20,8 @@ from kws_training.own_words.pieces import Piece, Pieces
 WHOLE, PART = 0.92, 0.6
 LEAST_PART = 0.2
 
-TAKES_HALF = 6.0
-"""As many takes by people as make them half of a word's draws; twice as many make two thirds."""
+TAKES_HALF = 1.5
+"""As many takes by people as would make half of a word's draws: three make two thirds."""
 
 LEVEL = (-38.0, -14.0)
 """Of the speech, dBFS."""
