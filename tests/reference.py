@@ -134,11 +134,8 @@ class Decision:
         self.recent: list[NDArray[np.float32]] = []
         self.last: dict[int, int] = {}
         self.disarmed: set[int] = set()
-        self.to_rise = [self.rise()] * self.model.n_words  # windows that a word has left to reach its threshold
+        self.risen = [0] * self.model.n_words  # windows since a word's score was low
         self.scores = np.zeros(self.model.n_classes, F32)
-
-    def rise(self) -> int:
-        return self.smoothing // 2 + 2
 
     def limit(self, threshold: float, sensitivity: float) -> np.float32:
         """The threshold with the sensitivity: its logit moves by 8 from one end to the other."""
@@ -164,7 +161,7 @@ class Decision:
             return None
         low = [bool(self.scores[word] < F32(self.release) * limits[word]) for word in range(model.n_words)]
         self.disarmed -= {word for word in self.disarmed if low[word]}
-        self.to_rise = [self.rise() if low[word] else self.to_rise[word] - 1 for word in range(model.n_words)]
+        self.risen = [0 if low[word] else self.risen[word] + 1 for word in range(model.n_words)]
         best = int(np.argmax(self.scores))
         if self.scores[best] == 0:
             return None
@@ -182,7 +179,8 @@ class Decision:
 
     def is_ready(self, word: int, sample: int) -> bool:
         """Whether, after the windows so far, the word may make an event at ``sample``."""
-        return word not in self.disarmed and self.to_rise[word] >= 0 and not self.is_refractory(word, sample)
+        late = self.risen[word] > self.smoothing // 2 + 2
+        return word not in self.disarmed and not late and not self.is_refractory(word, sample)
 
 
 class Simulation:

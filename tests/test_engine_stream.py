@@ -553,7 +553,7 @@ def test_settings_that_are_none_are_one_sentence() -> None:
         lambda: stream.set_sensitivity(0.4, "cat"),
         lambda: stream.set_smoothing(0),
         lambda: stream.set_smoothing(17),
-        lambda: stream.set_smoothing(2.5),  # type: ignore[arg-type]
+        lambda: stream.set_smoothing(2.5),
         lambda: stream.set_gate(float("inf")),
         lambda: stream.set_adaptive(1, 4),
         lambda: stream.set_adaptive(8),

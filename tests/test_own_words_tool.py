@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from kws.data.tasks import Corpus, scan
+from kws.data.tasks import Clip, Corpus, scan
 from kws.errors import KwsError
+from kws.own_words.project import Project
 
 pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
@@ -65,12 +69,81 @@ def test_the_folder_that_models_are_made_with_holds_what_was_given_and_its_split
     assert [path.name for path in laid.backgrounds] == ["room.wav"]
 
 
-def test_too_few_takes_are_said_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(KwsError, match=r"hi: 3 speakers of the validation split said it 5 times"):
-        own_words.ground(_corpus(tmp_path / "all"), "hi", speakers=4, takes=3)
+@pytest.fixture
+def asked(tmp_path: Path) -> argparse.Namespace:
+    _corpus(tmp_path / "all")
+    (tmp_path / "talk").mkdir()
+    (tmp_path / "talk" / "talk.wav").write_text("talk")
+    return argparse.Namespace(
+        data=tmp_path / "all",
+        negatives=tmp_path / "talk",
+        out=tmp_path / "out",
+        words=["hi"],
+        speakers=2,
+        takes=[0, 3],
+        base="kws12",
+        epochs=1,
+        minutes=1.0,
+    )
 
 
-def test_a_model_that_several_speakers_share_hears_running_speech_once(tmp_path: Path) -> None:
+def test_a_model_is_measured_on_takes_that_it_was_not_given(
+    asked: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, list[str]] = {}
+    heard: list[tuple[str, list[str]]] = []
+
+    def made(project: Project, takes: list[Clip], voices: Path | None) -> str:
+        given[project.name] = [clip.path.name for clip in takes]
+        return project.name
+
+    def stream(model: str, word: str, held_out: list[Clip], *_: object) -> SimpleNamespace:
+        heard.append((model, [clip.path.name for clip in held_out]))
+        return SimpleNamespace(track=SimpleNamespace(hours=0.5))
+
+    monkeypatch.setattr(own_words, "made", made)
+    monkeypatch.setattr(own_words, "stream", stream)
+    monkeypatch.setattr(own_words, "hear_folder", lambda *_: SimpleNamespace(track=SimpleNamespace(hours=0.25)))
+    monkeypatch.setattr(own_words, "found", lambda *_: {})
+    results = own_words.run(asked)
+    assert given["take_0"] == [] and len(given) == 3
+    assert all(len(names) == 3 for model, names in given.items() if model != "take_0")
+    for model, names in heard:
+        speaker = names[0].split("_")[0]
+        assert len(names) == 2 and not set(names) & set(given[model])
+        assert model == "take_0" or {name.split("_")[0] for name in given[model]} == {speaker}
+    assert [(one["takes"], one["speaker"]) for one in results] == [(0, "bert"), (0, "cleo"), (3, "bert"), (3, "cleo")]
+
+    heard.clear()  # a second time all of it is there
+    assert own_words.run(asked) == results and not heard
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"speakers": 4}, r"hi: 3 speakers of the validation split said it 5 times"),
+        ({"words": ["hi", "yes"]}, r"kws12 answers to 'yes' already"),
+        ({"negatives": Path("nowhere")}, r"nowhere: no such folder"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is_made(
+    asked: argparse.Namespace, changes: dict[str, Any], sentence: str
+) -> None:
+    vars(asked).update(changes)
+    with pytest.raises(KwsError, match=sentence):
+        own_words.run(asked)
+    assert not asked.out.exists()
+
+
+def test_what_was_made_with_other_options_is_not_mixed_with_this(asked: argparse.Namespace) -> None:
+    own_words.keep_options(asked)
+    own_words.keep_options(asked)
+    asked.words, asked.speakers = ["ho"], 1
+    with pytest.raises(KwsError, match="made with other options"):
+        own_words.keep_options(asked)
+
+
+def test_a_model_that_several_speakers_share_hears_running_speech_once() -> None:
     def counts(said: int, hits: int, false_accepts: int) -> dict[str, object]:
         one = {"said": said, "hits": hits, "false_accepts": false_accepts, "late": 0}
         return {"hours": 0.5, "modes": {"depth 1": one}}

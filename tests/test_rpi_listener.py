@@ -154,6 +154,10 @@ DECISIONS: dict[str, Callable[[Stream], object]] = {
         [stream.set_threshold(f"word{i}", 0.6) for i in range(3)],
         stream.set_sensitivity(0.4),
     ),
+    "--threshold word0=0.3 --threshold 0.6": lambda stream: (
+        [stream.set_threshold(f"word{i}", 0.6) for i in range(3)],
+        stream.set_threshold("word0", 0.3),
+    ),
     "--gate -20": lambda stream: stream.set_gate(-20.0),
     "--gate 0": lambda stream: stream.set_gate(0.0),
     "--release 0": lambda stream: stream.set_release(0.0),

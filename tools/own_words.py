@@ -4,16 +4,17 @@
 
 DATA is Speech Commands; give words that the base model does not answer to. Whose takes they are: the first --speakers
 of a word's validation split, by name, who said it in enough different recordings, as many as the most of --takes and
-two more (copies of one recording count once). One model is made of no take at all, and for each of these speakers one
-of their first recordings, as many as --takes says, all by what `kws new` runs. Its --data is DATA without the word,
-without these speakers, and without every second other speaker of the validation split.
+two more (copies of one recording count once). A model is made for each of these speakers of their first recordings, as
+many as --takes says, and one for all of them where it says none, all by what `kws new` runs. Its --data is DATA
+without the word, without these speakers, and without every second other speaker of the validation split.
 
 What is measured, at the thresholds that `kws new` chose: the two recordings that no model was given are said over and
 over in a stream of --minutes, amid pauses between runs of other words by the speakers left out above, over background
 recordings at 10 dB, and over none; and every model hears --negatives, running speech without the words, which none was
 given.
 
-Ctrl-C is safe: what is done in OUT is not done again. Prints a table, and writes OUT/results.json.
+The background recordings are those that `kws new` has, a stretch of each that it does not train on but chooses
+thresholds with. Ctrl-C is safe: what is done in OUT is not done again. Prints a table, and writes OUT/results.json.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ from typing import Any
 
 from kws.data.splits import speaker_of
 from kws.data.stream import Mix
-from kws.data.tasks import BACKGROUND, SILENCE, Clip, Corpus, find_root, scan
+from kws.data.tasks import BACKGROUND, SILENCE, Clip, Corpus, find_root, negative_recordings, scan
 from kws.errors import KwsError
 from kws.evaluate.sounds import Sound, hear_folder, hear_mix
 from kws.evaluate.stream import Judge, modes_of
+from kws.files import write_atomically
 from kws.model import FoldedModel, load
+from kws.own_words.material import OTHERS
 from kws.own_words.project import Project, base_of, checked
 from kws_training.own_words.display import MakeDisplay
 from kws_training.own_words.make import make
@@ -46,7 +49,8 @@ HELD_OUT = 2
 """Recordings of a speaker that no model is given."""
 
 SNRS = {"10 dB": 10.0, "clean": math.inf}
-OTHERS = "others"
+OPTIONS = "options.json"
+"""In OUT: what its models and figures were made with."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ def measure(path: Path, model: FoldedModel, hear: Callable[..., Sound], *argumen
     if not path.is_file():
         sound = hear(model, *arguments)
         content = {"hours": sound.track.hours, "modes": found(model, sound)}
-        path.write_text(json.dumps(content) + "\n")
+        write_atomically(path, (json.dumps(content) + "\n").encode())
     return dict(json.loads(path.read_text()))
 
 
@@ -167,15 +171,34 @@ def stream(model: FoldedModel, word: str, held_out: Sequence[Clip], where: Groun
     return hear_mix(model, mix, None)
 
 
+def keep_options(options: argparse.Namespace) -> None:
+    """Raises KwsError where what is in OUT was made with other options: it would be mixed with what is not there."""
+    wanted = {name: value for name, value in vars(options).items() if name not in ("out", "words")}
+    content = json.dumps(wanted, default=str, sort_keys=True)
+    path = options.out / OPTIONS
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content.encode())
+    elif path.read_text() != content:
+        raise KwsError(f"{options.out}: holds what was made with other options, see {OPTIONS}; give another --out.")
+
+
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Makes every model and measures it; one dict for each speaker and number of takes."""
+    """Makes every model and measures it; one dict for each speaker and number of takes.
+
+    Raises:
+        KwsError: before anything is made, for options that do not fit the recordings, the base or what is in OUT.
+    """
     corpus, base = scan(options.data), load(options.base)
     counts = sorted(set(options.takes))
+    negative_recordings(options.negatives)
+    if known := set(options.words) & set(base.class_names):
+        raise KwsError(f"{options.base} answers to '{min(known)}' already; choose other --words.")
+    grounds = {word: ground(corpus, word, options.speakers, max(counts)) for word in options.words}
+    keep_options(options)
     results = []
-    for word in options.words:
-        if word in base.class_names:
-            raise KwsError(f"{options.base} answers to '{word}' already; choose another of --words.")
-        where, folder = ground(corpus, word, options.speakers, max(counts)), options.out / word
+    for word, where in grounds.items():
+        folder = options.out / word
         shared = Project(
             folder, (word,), base=base_of(options.base), data=link(where.given, folder / "data"), epochs=options.epochs
         )
@@ -241,7 +264,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         results = run(options)
-        (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+        write_atomically(options.out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
     except KwsError as error:
         raise SystemExit(f"own_words: {error}") from error
     print(table(results))

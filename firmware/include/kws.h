@@ -206,8 +206,8 @@ kws_status_t kws_set_sensitivity(kws_state_t *state, float sensitivity);
 kws_status_t kws_set_word_sensitivity(kws_state_t *state, int word, float sensitivity);
 #define KWS_SENSITIVITY_SPAN 8.0f
 
-/* `smoothing` of kws_model_t. What has been heard already counts: more windows than were averaged before make events
- * as soon as so many have been heard. */
+/* `smoothing` of kws_model_t, 1..KWS_MAX_SMOOTHING, from the next window on. Windows heard before count, too; there is
+ * no event before `windows` of them have been heard since the start. */
 kws_status_t kws_set_smoothing(kws_state_t *state, int32_t windows);
 
 /* `refractory` of kws_model_t: of every word, or of one until the first sets all again. */

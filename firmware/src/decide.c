@@ -35,9 +35,9 @@ int kwsi_decide(kws_state_t *s, const kws_depth_t *answered, kws_event_t *event)
     }
     for (int i = 0; i < model->n_words; i++) {
         if (s->scores[i] < s->release * limits[i]) {
-            s->armed[i] = kwsi_rise(s) + 1;
-        } else if (s->armed[i]) {
-            s->armed[i]--;
+            s->risen[i] = 0;
+        } else if (s->risen[i] < KWSI_USED_UP) {
+            s->risen[i]++;
         }
     }
 
@@ -46,7 +46,7 @@ int kwsi_decide(kws_state_t *s, const kws_depth_t *answered, kws_event_t *event)
         !kwsi_is_ready(s, best)) {
         return 0;
     }
-    s->armed[best] = 0;
+    s->risen[best] = KWSI_USED_UP;
     s->last_event[best] = s->samples;
     *event = (kws_event_t){.sample = s->samples, .word = best, .delta = answered->delta, .score = s->scores[best]};
     return 1;

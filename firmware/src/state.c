@@ -15,7 +15,7 @@
  *     thresholds     4 * n_depths * n_words
  *     limits         4 * n_depths * n_words
  *     last_event     8 * n_words
- *     armed          n_words
+ *     risen          n_words
  *     levels         4 * frames
  *     classified     8 * (n_depths + 1)
  *     padding        planes * row
@@ -74,7 +74,7 @@ static size_t lay_out(const kws_model_t *model, plan_t *plan, struct kws_state *
     state->thresholds = section(plan, 4 * depths * words);
     state->limits = section(plan, 4 * depths * words);
     state->last_event = section(plan, 8 * words);
-    state->armed = section(plan, words);
+    state->risen = section(plan, words);
     state->levels = section(plan, 4 * (size_t)f->frames);
     state->classified = section(plan, 8 * (depths + 1));
     state->padding = section(plan, planes * (size_t)kwsi_row_bytes(f->n_mels));
@@ -156,7 +156,7 @@ void kws_reset(kws_state_t *state) {
     }
     for (int i = 0; i < model->n_words; i++) {
         state->last_event[i] = KWSI_NEVER;
-        state->armed[i] = kwsi_rise(state) + 1;
+        state->risen[i] = 0;
     }
 }
 

@@ -47,7 +47,7 @@ struct kws_state {
     float *score_ring;    /* [KWS_MAX_SMOOTHING][n_classes] probabilities */
     float *scores;        /* [n_classes] smoothed */
     uint64_t *last_event; /* [n_words] position of the word's last event; KWSI_NEVER before the first */
-    uint8_t *armed;       /* [n_words] windows, this one among them, in which the word may make an event; 0: disarmed */
+    uint8_t *risen;       /* [n_words] windows since the word's score was low; KWSI_USED_UP after an event of it, too */
     float *levels;        /* [frames] dBFS of each frame's newest hop, a ring like the window's rows */
     uint64_t *classified; /* [n_depths] windows at each, then those at any */
 
@@ -67,19 +67,22 @@ struct kws_state {
 /* Brings `limits` and `wake_limit` up to the thresholds and the sensitivities. */
 void kwsi_move_thresholds(kws_state_t *state);
 
+/* More windows than any score has to rise. */
+#define KWSI_USED_UP UINT8_MAX
+
+/* Windows that a score has from half its threshold to all of it: the later half of those averaged, and two to spare. */
+static inline int kwsi_rise(const kws_state_t *s) {
+    return s->smoothing / 2 + 2;
+}
+
 /* Whether the word may make an event now: it is armed, and its refractory time is over. */
 static inline int kwsi_is_ready(const kws_state_t *s, int word) {
-    return s->armed[word] && s->samples - s->last_event[word] >= (uint64_t)s->refractory[word];
+    return s->risen[word] <= kwsi_rise(s) && s->samples - s->last_event[word] >= (uint64_t)s->refractory[word];
 }
 
 /* What the newest window's probabilities, in the smoothing ring, come to: smoothed scores, and 1 where they make an
  * event. `answered`: the deepest that the probabilities are of. */
 int kwsi_decide(kws_state_t *state, const kws_depth_t *answered, kws_event_t *event);
-
-/* Windows that a score has from half its threshold to all of it: the later half of those averaged, and two to spare. */
-static inline uint8_t kwsi_rise(const kws_state_t *s) {
-    return (uint8_t)(s->smoothing / 2 + 2);
-}
 
 /* Steps in time, rounded up to whole tiles. */
 static inline int kwsi_steps(int frames) {

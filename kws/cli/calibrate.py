@@ -33,9 +33,9 @@ def calibrate(
     """Choose every word's threshold, at each depth, for a number of false accepts an hour; write the model with them.
 
     Words of --data are laid between runs of other words, over its backgrounds; whatever fires there without reason, and
-    in --negatives, is a false accept; a word heard late is not counted here, as kws eval --stream does unless told not
-    to. The more hours of speech without the words, the better the thresholds: two hours
-    cannot measure one false accept in ten, only estimate it from how the scores thin out.
+    in --negatives, is a false accept. Unlike in kws eval --stream, a word heard late is none. The more hours of speech
+    without the words, the better the thresholds: two hours cannot measure one false accept in ten, only estimate it
+    from how the scores thin out.
     """
     from dataclasses import replace
 

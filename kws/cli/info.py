@@ -10,8 +10,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-LABELS = {"validation": "seen in training"}
-"""Of notes whose names may mislead: that one is PyTorch's word on the last epoch, not the engine's (``kws eval``)."""
+LABELS = {"validation": "validation, by PyTorch"}
+"""Of notes whose names say too little: the engine's figures, which ``kws eval`` shows, are others."""
 
 
 def register(app: typer.Typer) -> None:

@@ -361,7 +361,7 @@ class Stream:
         """Averages the scores of so many windows, 1 to 16; what has been heard already counts."""
         if windows not in range(1, MAX_SMOOTHING + 1):
             raise KwsError(f"The smoothing is {windows}, not a whole number in 1..{MAX_SMOOTHING}; choose one.")
-        self._set("kws_set_smoothing", windows)
+        self._set("kws_set_smoothing", int(windows))
 
     def set_refractory(self, seconds: float, word: str | None = None) -> None:
         """Sets the time after an event of a word in which that word cannot fire again, at least 0.

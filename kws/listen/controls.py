@@ -105,9 +105,9 @@ class Controls:
     def press(self, key: str) -> None:
         """Does what ``key`` says; a key that says nothing is ignored."""
         if key in ("+", "=", "up"):
-            self._set_sensitivity(self.sensitivity + SENSITIVITY_STEP)
+            self._set_sensitivity(_share(self.sensitivity + SENSITIVITY_STEP))
         elif key in ("-", "_", "down"):
-            self._set_sensitivity(self.sensitivity - SENSITIVITY_STEP)
+            self._set_sensitivity(_share(self.sensitivity - SENSITIVITY_STEP))
         elif key == "d":
             self._set_depth(self._depths[(self._depths.index(self.depth) + 1) % len(self._depths)])
         elif key == "g":
@@ -122,10 +122,10 @@ class Controls:
             self.ended = True
 
     def _set_sensitivity(self, value: float) -> None:
-        self.sensitivity = _share(value)
-        self._stream.set_sensitivity(self.sensitivity)
+        self.sensitivity = value
+        self._stream.set_sensitivity(value)
         for word, own in self._words.items():
-            self._stream.set_sensitivity(_share(own + self.sensitivity - self._start[1]), word)
+            self._stream.set_sensitivity(min(max(own + (value - self._start[1]), 0.0), 1.0), word)
 
     def _set_depth(self, depth: Depth) -> None:
         self.depth = depth

@@ -22,12 +22,12 @@ enum {
 typedef struct decision {
     const kws_model_t *model;
     int depth;                                  /* 0 as the model says */
-    float threshold[DECISION_MAX_WORDS];        /* below 0 where the model's own holds */
     char silent[DECISION_MAX_WORDS];            /* words that never fire, whatever their threshold */
-    float word_sensitivity[DECISION_MAX_WORDS]; /* below 0 where the one of all words holds */
+    float word_threshold[DECISION_MAX_WORDS];   /* below 0 where the one of all words holds */
+    float word_sensitivity[DECISION_MAX_WORDS]; /* likewise */
     float word_refractory[DECISION_MAX_WORDS];  /* seconds; likewise */
     float sensitivity, gate, release, wake;
-    float refractory; /* seconds; below 0 where the model's own holds */
+    float threshold, refractory; /* of all words; below 0 where the model's own hold */
     int32_t smoothing;
 } decision_t;
 
@@ -37,10 +37,11 @@ static inline void decision_defaults(decision_t *d, const kws_model_t *model) {
                       .gate = model->gate,
                       .release = model->release,
                       .wake = model->wake,
+                      .threshold = -1,
                       .refractory = -1,
                       .smoothing = model->smoothing};
     for (int i = 0; i < DECISION_MAX_WORDS; i++) {
-        d->threshold[i] = d->word_sensitivity[i] = d->word_refractory[i] = -1;
+        d->word_threshold[i] = d->word_sensitivity[i] = d->word_refractory[i] = -1;
     }
 }
 
@@ -89,11 +90,7 @@ static inline int decision_set_threshold(decision_t *d, const char *value, char 
     if (!decision_of_word(d, "threshold", value, 1, &word, &score, why, why_size)) {
         return 0;
     }
-    for (int i = 0; i < DECISION_MAX_WORDS; i++) {
-        if (i == word || word < 0) {
-            d->threshold[i] = score;
-        }
-    }
+    *(word < 0 ? &d->threshold : &d->word_threshold[word]) = score;
     return 1;
 }
 
@@ -228,8 +225,9 @@ static inline int32_t decision_samples(const decision_t *d, float seconds) {
 }
 
 static inline void decision_apply_to_word(const decision_t *d, kws_state_t *kws, int word) {
-    if (d->threshold[word] >= 0) {
-        kws_set_threshold(kws, word, d->threshold[word]);
+    float threshold = d->word_threshold[word] >= 0 ? d->word_threshold[word] : d->threshold;
+    if (threshold >= 0) {
+        kws_set_threshold(kws, word, threshold);
     }
     if (d->word_sensitivity[word] >= 0) {
         kws_set_word_sensitivity(kws, word, d->word_sensitivity[word]);

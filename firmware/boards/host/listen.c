@@ -31,7 +31,8 @@ static const char *const usage =
     "\n"
     "  --chunk SAMPLES     feed so many at once; 512 by default\n"
     "  --depth N|adaptive, --words A,B, --threshold [WORD=]SCORE, --sensitivity [WORD=]S, --gate DBFS,\n"
-    "  --release SHARE, --refractory [WORD=]SECONDS, --smoothing N, --wake P    the decision, in place of the model's own\n";
+    "  --release SHARE, --refractory [WORD=]SECONDS, --smoothing N, --wake P\n"
+    "                      the decision, in place of the model's own\n";
 
 static _Alignas(KWS_ALIGN) unsigned char memory[KWS_MODEL_STATE_SIZE];
 static unsigned char bytes[2 * MAX_CHUNK];

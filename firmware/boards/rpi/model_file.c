@@ -254,7 +254,7 @@ static int read_notes(description_t *d) {
 }
 
 static int read_description(description_t *d, model_file_t *file, const kws_frontend_t *frontend) {
-    enum { MOST_CHANNELS = 256, MOST_HIDDEN = 512, MOST_SMOOTHING = 16 }; /* as kws.h says */
+    enum { MOST_CHANNELS = 256, MOST_HIDDEN = 512 }; /* as kws.h says */
     kws_model_t *model = &file->model;
     *model = (kws_model_t){.version = KWS_ENGINE_VERSION,
                            .frontend = frontend,
@@ -266,7 +266,7 @@ static int read_description(description_t *d, model_file_t *file, const kws_fron
            integer(d, HIDDEN, 64, MOST_HIDDEN, 64, &model->hidden) &&
            integer(d, N_BLOCKS, 1, MODEL_MAX_BLOCKS, 1, &model->n_blocks) &&
            integer(d, HOP_FRAMES, 1, frontend->frames, 1, &model->hop_frames) &&
-           integer(d, SMOOTHING, 1, MOST_SMOOTHING, 1, &model->smoothing) &&
+           integer(d, SMOOTHING, 1, KWS_MAX_SMOOTHING, 1, &model->smoothing) &&
            integer(d, REFRACTORY, 0, INT32_MAX, 1, &model->refractory) && number(d, RELEASE, 0, 1, &model->release) &&
            number(d, GATE, -1000, 1000, &model->gate) && number(d, WAKE, 0, 1000, &model->wake) &&
            read_names(d, file) && integer(d, N_WORDS, 1, model->n_classes, 1, &model->n_words) &&
