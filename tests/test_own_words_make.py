@@ -249,6 +249,18 @@ def test_every_fifth_of_many_takes_is_held_out_and_none_of_few(project):
     assert len(held) == many // HOLD_OUT_EVERY and all(name.startswith("ada") for name in held)
 
 
+def test_thresholds_are_chosen_with_people_s_trained_takes_where_there_are_any(project):
+    rng = np.random.default_rng(3)
+    names = [f"ada_nohash_{number}.wav" for number in range(HOLD_OUT_FROM)]
+    write(project.own_recordings / "rise", names, [glide(300, 900, rng) for _ in names])
+    material = gather(project)
+    corpus = material.stream_corpus(project.folder)
+    trained = [clip.path for clip in material.takes["rise"] if clip.split == "training"]
+    assert len(trained) == HOLD_OUT_FROM - HOLD_OUT_FROM // HOLD_OUT_EVERY
+    assert [clip.path for clip in corpus.select("rise", "validation")] == trained
+    assert corpus.clips["fall_off"] == material.voices["fall_off"]
+
+
 def test_a_copy_of_a_take_counts_once(project):
     sound = glide(300, 900, np.random.default_rng(1))
     names = [f"ada_nohash_{number}.wav" for number in range(2 * HOLD_OUT_FROM)]
