@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -155,3 +156,9 @@ def test_a_model_that_several_speakers_share_hears_running_speech_once() -> None
     ]
     row = "| hi | 0 | depth 1 | 87.5 % of 40 | 97.5 % of 40 | 1 / 2 of 2 | 2 in 2.0 h | 3 in 0.5 h |"
     assert own_words.table(results).splitlines()[-1] == row
+
+
+def test_the_page_has_the_table_of_the_kept_results() -> None:
+    docs = Path(__file__).resolve().parents[1] / "docs"
+    results = json.loads((docs / "own-words.json").read_text(encoding="utf-8"))
+    assert own_words.table(results) in (docs / "own-words.md").read_text(encoding="utf-8")
