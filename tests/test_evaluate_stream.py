@@ -259,6 +259,12 @@ def test_the_smoothing_chosen_loses_least(model, sounds, monkeypatch) -> None:
     assert losses[chosen] == pytest.approx(min(losses.values()))
 
 
+def test_no_threshold_is_chosen_below_the_least(model, sounds) -> None:
+    free = calibrate(model, sounds, 400.0).model.word_threshold
+    bound = calibrate(model, sounds, 400.0, least=0.6).model.word_threshold
+    assert free.min() < 0.6 <= bound.min()
+
+
 def test_the_choice_is_as_good_as_trying_every_pair() -> None:
     costs = np.stack([0.01 * np.exp(0.3 * LOGITS), 0.1 * np.exp(0.1 * LOGITS)])
     rates = np.stack([90 * np.exp(-LOGITS), 5 * np.exp(-0.5 * LOGITS)])

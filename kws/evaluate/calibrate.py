@@ -70,13 +70,14 @@ class Calibration:
     measured: dict[str, Operation]
 
 
-def calibrate(model: FoldedModel, sounds: Sequence[Sound], target: float) -> Calibration:
+def calibrate(model: FoldedModel, sounds: Sequence[Sound], target: float, least: float = 0.0) -> Calibration:
     """Chooses thresholds on sounds that every depth of ``model`` has heard.
 
     Args:
         model: whose release, refractory time and gate stay.
         sounds: with the words in them labelled; whatever else fires is a false accept.
         target: false accepts an hour of all words together, > 0.
+        least: threshold, below 1, that none of the chosen is below.
 
     Raises:
         KwsError: a target that is not positive, no word in the sounds, or no sound at all.
@@ -86,7 +87,7 @@ def calibrate(model: FoldedModel, sounds: Sequence[Sound], target: float) -> Cal
     words = set(model.class_names[: model.n_words])
     if not any(label.word in words for sound in sounds for label in sound.labels):
         raise KwsError("None of the model's words is said in the recordings, so nothing says what a threshold costs.")
-    tries = {size: _choices(replace(model, smoothing=size), sounds, target) for size in SMOOTHINGS}
+    tries = {size: _choices(replace(model, smoothing=size), sounds, target, least) for size in SMOOTHINGS}
     smoothing = min(SMOOTHINGS, key=lambda size: sum(choice.cost for choice in tries[size]))
     thresholds = np.stack([_sigmoid(LOGITS[choice.picks]) for choice in tries[smoothing]])
     expected = {delta: choice.rate for delta, choice in zip(model.deltas, tries[smoothing], strict=True)}
@@ -130,9 +131,10 @@ class _Choice:
     cost: float
 
 
-def _choices(model: FoldedModel, sounds: Sequence[Sound], target: float) -> list[_Choice]:
+def _choices(model: FoldedModel, sounds: Sequence[Sound], target: float, least: float) -> list[_Choice]:
     """The thresholds of every depth."""
-    return [_choose(*_curves(Judge(model, sounds, Mode(delta))), target) for delta in model.deltas]
+    first = int(np.searchsorted(_sigmoid(LOGITS), np.float32(least)))
+    return [_choose(*_curves(Judge(model, sounds, Mode(delta))), target, first) for delta in model.deltas]
 
 
 def _curves(judge: Judge) -> tuple[Array, Array]:
@@ -146,16 +148,17 @@ def _curves(judge: Judge) -> tuple[Array, Array]:
     return np.stack(costs), np.stack(rates)
 
 
-def _choose(costs: Array, rates: Array, target: float) -> _Choice:
-    """The threshold of every word, as indices into ``LOGITS``."""
+def _choose(costs: Array, rates: Array, target: float, first: int = 0) -> _Choice:
+    """The threshold of every word, as indices into ``LOGITS``, none below ``first``."""
     mute: NDArray[np.bool_] = np.isnan(costs[:, 0])
     last = rates.shape[1] - 1
     equal: NDArray[np.int64] = np.where(rates <= target / len(rates), np.arange(last + 1), last).min(axis=1)
     index = np.arange(len(rates))
+    costs = np.where(np.arange(last + 1) < first, np.inf, costs)
 
     def picks(price: float) -> NDArray[np.int64]:
         best = np.argmin(np.where(mute[:, None], 0.0, costs) + price * rates, axis=1)
-        return np.where(mute, equal, best)
+        return np.where(mute, np.maximum(equal, first), best)
 
     low, high = -20.0, 20.0  # ln of the price of a false accept an hour
     for _ in range(50):

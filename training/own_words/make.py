@@ -55,6 +55,9 @@ to last, as many as a model averages before it is calibrated. Calibration averag
 BASE = "base.sha256"
 """In the run's folder: what its training started from."""
 
+LEAST_THRESHOLD = 0.5
+"""A word that nothing in the calibration's speech is like would get one so low that other speech reaches it."""
+
 STREAM_MINUTES = 120.0
 STREAM_SNR = (5.0, 20.0)
 
@@ -220,7 +223,7 @@ def _calibrated(project: Project, raw: FoldedModel, material: Material, watcher:
     files = [clip.path for clip in material.running if clip.split == "validation"]
     if files:
         heard.append(sounds.hear_files(raw, "negatives", files, None, watcher.heard))
-    return calibrate(raw, heard, project.target)
+    return calibrate(raw, heard, project.target, LEAST_THRESHOLD)
 
 
 def _report(project: Project, material: Material, result: Calibration, found: dict[str, Recall]) -> dict[str, Any]:
