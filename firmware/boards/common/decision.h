@@ -66,13 +66,13 @@ static inline int decision_word(const kws_model_t *model, const char *text, size
     return -1;
 }
 
-/* "0.7" for every word, with *word -1, or "yes=0.7" for one; from 0 to `most`. */
-static inline int decision_of_word(const decision_t *d, const char *name, const char *value, int most, int *word,
-                                   float *found, char *why, size_t why_size) {
+/* "0.7" for every word, into *every, or "yes=0.7" for one, into its place in `words`; from 0 to `most`. */
+static inline int decision_set_of_word(const decision_t *d, const char *name, const char *value, int most, float *every,
+                                       float *words, char *why, size_t why_size) {
     const char *equals = strrchr(value, '=');
+    int word = equals ? decision_word(d->model, value, (size_t)(equals - value)) : -1;
     double number;
-    *word = equals ? decision_word(d->model, value, (size_t)(equals - value)) : -1;
-    if (equals && *word < 0) {
+    if (equals && word < 0) {
         snprintf(why, why_size, "%s %.60s: the model has no such word", name, value);
         return 0;
     }
@@ -80,37 +80,7 @@ static inline int decision_of_word(const decision_t *d, const char *name, const 
         snprintf(why, why_size, "%s %.60s: give a number from 0 to %d, or WORD=NUMBER", name, value, most);
         return 0;
     }
-    *found = (float)number;
-    return 1;
-}
-
-static inline int decision_set_threshold(decision_t *d, const char *value, char *why, size_t why_size) {
-    int word;
-    float score;
-    if (!decision_of_word(d, "threshold", value, 1, &word, &score, why, why_size)) {
-        return 0;
-    }
-    *(word < 0 ? &d->threshold : &d->word_threshold[word]) = score;
-    return 1;
-}
-
-static inline int decision_set_sensitivity(decision_t *d, const char *value, char *why, size_t why_size) {
-    int word;
-    float share;
-    if (!decision_of_word(d, "sensitivity", value, 1, &word, &share, why, why_size)) {
-        return 0;
-    }
-    *(word < 0 ? &d->sensitivity : &d->word_sensitivity[word]) = share;
-    return 1;
-}
-
-static inline int decision_set_refractory(decision_t *d, const char *value, char *why, size_t why_size) {
-    int word;
-    float seconds;
-    if (!decision_of_word(d, "refractory", value, DECISION_MOST_SECONDS, &word, &seconds, why, why_size)) {
-        return 0;
-    }
-    *(word < 0 ? &d->refractory : &d->word_refractory[word]) = seconds;
+    *(equals ? &words[word] : every) = (float)number;
     return 1;
 }
 
@@ -192,16 +162,17 @@ static inline int decision_set(decision_t *d, const char *name, const char *valu
         return decision_set_depth(d, value, why, why_size);
     }
     if (strcmp(name, "threshold") == 0) {
-        return decision_set_threshold(d, value, why, why_size);
+        return decision_set_of_word(d, name, value, 1, &d->threshold, d->word_threshold, why, why_size);
     }
     if (strcmp(name, "words") == 0) {
         return decision_set_words(d, value, why, why_size);
     }
     if (strcmp(name, "sensitivity") == 0) {
-        return decision_set_sensitivity(d, value, why, why_size);
+        return decision_set_of_word(d, name, value, 1, &d->sensitivity, d->word_sensitivity, why, why_size);
     }
     if (strcmp(name, "refractory") == 0) {
-        return decision_set_refractory(d, value, why, why_size);
+        return decision_set_of_word(d, name, value, DECISION_MOST_SECONDS, &d->refractory, d->word_refractory, why,
+                                    why_size);
     }
     if (strcmp(name, "smoothing") == 0) {
         return decision_set_smoothing(d, value, why, why_size);
