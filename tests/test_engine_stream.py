@@ -595,7 +595,8 @@ def test_arguments_out_of_range_change_nothing() -> None:
     assert [c.kws_set_gate(state, value) for value in not_numbers] == [-1] * 3
     assert c.kws_set_refractory(state, -1) == -1
     assert [c.kws_set_smoothing(state, windows) for windows in (-1, 0, 17)] == [-1] * 3
-    assert [c.kws_set_word_sensitivity(state, *pair) for pair in ((-1, 0.5), (3, 0.5), (0, 1.1))] == [-1] * 3
+    assert [c.kws_set_word_sensitivity(state, word, 0.5) for word in (-1, 3)] == [-1] * 2
+    assert [c.kws_set_word_sensitivity(state, 0, value) for value in (-0.1, 1.1, *not_numbers)] == [-1] * 5
     assert [c.kws_set_word_refractory(state, *pair) for pair in ((-1, 0), (3, 0), (0, -1))] == [-1] * 3
     assert [c.kws_threshold(state, word) for word in (-1, 3)] == [-1.0] * 2 and c.kws_classified(state, 3) == 0
     pcm = stimulus(6, 20000)

@@ -174,6 +174,8 @@ def test_threshold_replaces_every_word_s_own(tmp_path, invoke):
         (["--threshold", "1.5"], "--threshold 1.5 is no number from 0 to 1"),
         (["--threshold", "nan"], "--threshold nan is no number from 0 to 1"),
         (["--threshold", "yes=0,5"], "--threshold yes=0,5 is no number from 0 to 1, nor WORD=NUMBER"),
+        (["--sensitivity", "1.5"], "--sensitivity 1.5 is no number from 0 to 1"),
+        (["--sensitivity", "nan"], "--sensitivity nan is no number from 0 to 1"),
         (["--sensitivity", "up"], "--sensitivity up is no number from 0 to 1, nor WORD=NUMBER"),
         (["--device", "2", "a.wav"], "--device 2 chooses a microphone"),
         (["--capture", "kept", "a.wav"], "--capture keeps the sound of a microphone"),

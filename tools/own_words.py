@@ -20,7 +20,6 @@ thresholds with. Ctrl-C is safe: what is done in OUT is not done again. Prints a
 from __future__ import annotations
 
 import argparse
-import hashlib
 import itertools
 import json
 import math
@@ -40,7 +39,7 @@ from kws.evaluate.sounds import Sound, hear_folder, hear_mix
 from kws.evaluate.stream import Judge, modes_of
 from kws.files import write_atomically
 from kws.model import FoldedModel, load
-from kws.own_words.material import OTHERS
+from kws.own_words.material import OTHERS, distinct
 from kws.own_words.project import Project, base_of, checked
 from kws_training.own_words.display import MakeDisplay
 from kws_training.own_words.make import make
@@ -80,10 +79,10 @@ def ground(corpus: Corpus, word: str, speakers: int, takes: int) -> Ground:
     Raises:
         KwsError: too few speakers with so many different recordings.
     """
-    said: dict[str, dict[bytes, Clip]] = defaultdict(dict)
-    for clip in corpus.select(word, "validation"):
-        said[speaker_of(clip.path.name) or ""].setdefault(hashlib.sha256(clip.path.read_bytes()).digest(), clip)
-    enough = {name: list(said[name].values()) for name in sorted(said) if name and len(said[name]) >= takes + HELD_OUT}
+    said: dict[str, list[Clip]] = defaultdict(list)
+    for clip in distinct(corpus.select(word, "validation")):
+        said[speaker_of(clip.path.name) or ""].append(clip)
+    enough = {name: said[name] for name in sorted(said) if name and len(said[name]) >= takes + HELD_OUT}
     if len(enough) < speakers:
         raise KwsError(
             f"{corpus.root / word}: {len(enough)} speakers of the validation split said it {takes + HELD_OUT} times; "
@@ -159,7 +158,7 @@ def measure(path: Path, model: FoldedModel, hear: Callable[..., Sound], *argumen
     """What ``found`` says of ``hear(model, *arguments)``, with its hours; kept at ``path`` for another time."""
     if not path.is_file():
         sound = hear(model, *arguments)
-        content = {"hours": sound.track.hours, "modes": found(model, sound)}
+        content = {"hours": round(sound.track.hours, 4), "modes": found(model, sound)}
         write_atomically(path, (json.dumps(content) + "\n").encode())
     return dict(json.loads(path.read_text()))
 
@@ -217,6 +216,12 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     return results
 
 
+def lines(results: list[dict[str, Any]]) -> str:
+    """JSON, a line for each result."""
+    rows = ",\n".join(json.dumps(one, separators=(",", ":")) for one in results)
+    return f"[\n{rows}\n]\n"
+
+
 def table(results: list[dict[str, Any]]) -> str:
     """Markdown: a row for each word, number of takes and mode."""
     lines = [
@@ -264,7 +269,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         results = run(options)
-        write_atomically(options.out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+        write_atomically(options.out / "results.json", lines(results).encode())
     except KwsError as error:
         raise SystemExit(f"own_words: {error}") from error
     print(table(results))

@@ -100,7 +100,7 @@ def gather(project: Project) -> Material:
     for folder in _people(project):
         _add_people(found, folder, project)
     for name in classes:
-        found.takes[name] = _held_out(_distinct(found.takes[name]))
+        found.takes[name] = _held_out(distinct(found.takes[name]))
         found.voices[name] += _clips(project.spoken / name, name)
     found.near += _clips(project.spoken / NEAR, NEAR)
     found.speech += _clips(project.spoken / SPEECH, SPEECH)
@@ -156,7 +156,7 @@ def _add_people(found: Material, folder: Path, project: Project) -> None:
             found.speech += _clips(path, path.name)
 
 
-def _distinct(takes: list[Clip]) -> list[Clip]:
+def distinct(takes: list[Clip]) -> list[Clip]:
     """``takes`` without copies of one file: a copy would count twice, and held out it would prove nothing."""
     first = {hashlib.sha256(clip.path.read_bytes()).digest(): clip for clip in reversed(takes)}
     kept = {clip.path for clip in first.values()}
