@@ -289,6 +289,23 @@ def test_a_network_that_is_trained_again_is_measured_as_a_whole(done, corpus, tm
     assert measured == ["heard", "timed", "counted"]
 
 
+def test_a_float_network_is_trained_again_for_others_if_its_result_alone_is_left(done, corpus, tmp_path):  # noqa: F811
+    out, results, _ = done
+    grid = read_grid(GRID)
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    twin, binary = (tmp_path / grid.folder(cell) for cell in grid.plan()[2:4])
+    for path in set(twin.rglob("*.*")) - {twin / RESULT}:
+        path.unlink()
+    listener = Listener()
+    assert compare(grid, None, tmp_path, listener, plain, OPTIONS) == results  # nothing is to be trained
+    shutil.rmtree(binary)
+    again = compare(grid, corpus, tmp_path, listener, plain, OPTIONS)
+    assert [is_done for _, is_done in listener.cells[5:]] == [True, True, False, False, True]
+    assert [one["depths"]["1"]["balanced_accuracy"] for one in again[2:4]] == [
+        one["depths"]["1"]["balanced_accuracy"] for one in results[2:4]
+    ]
+
+
 def test_figures_are_those_of_the_other_commands(done, corpus):  # noqa: F811
     out, results, _ = done
     grid = read_grid(GRID)

@@ -79,10 +79,14 @@ def compare(
     clips: TrainingData | None = None
     failed: dict[str, str] = {}
     plan = grid.plan()
+    known_before = {cell: read_result(out / grid.folder(cell), grid.digest(cell)) for cell in plan}
+    to_train = [cell for cell in plan if not is_trained(out / grid.folder(cell), cell, grid)]
+    # A result may have been kept without its run, and nothing can start from that.
+    starts = {cell.float_twin for cell in to_train if not options.satisfied_by(known_before[cell])}
     for number, cell in enumerate(plan, 1):
         folder, twin = out / grid.folder(cell), out / grid.folder(cell.float_twin)
-        known = read_result(folder, grid.digest(cell))
-        is_done = options.satisfied_by(known)
+        known = known_before[cell]
+        is_done = options.satisfied_by(known) and not (cell in starts and cell in to_train)
         reporter.cell(cell, number, len(plan), is_done)
         if is_done:
             continue
