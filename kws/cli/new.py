@@ -30,6 +30,12 @@ def new(
     negatives: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Recordings of running speech without any of the words.")
     ] = None,
+    voices: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--voice", metavar="FILE.onnx", help="A voice of Piper, to speak beside those that are installed."
+        ),
+    ] = None,
     base: Annotated[str | None, typer.Option(help="Model to start from: kws12, kws12_lite or a .kws file.")] = None,
     language: Annotated[str | None, typer.Option(help="As eSpeak NG names it: en, de, fr, es, ...")] = None,
     epochs: Annotated[int | None, typer.Option(help="Of training; 4,096 windows each.")] = None,
@@ -46,7 +52,7 @@ def new(
     """
     from dataclasses import replace
 
-    from kws.own_words.material import require_folders
+    from kws.own_words.material import require_inputs
     from kws.own_words.project import Project, base_of, checked, exists, load
     from kws_training.own_words.display import MakeDisplay
     from kws_training.own_words.make import make
@@ -63,6 +69,7 @@ def new(
         "recordings": tuple(path.resolve() for path in recordings) if recordings else None,
         "data": data.resolve() if data else None,
         "negatives": negatives.resolve() if negatives else None,
+        "voices": tuple(path.resolve() for path in voices) if voices else None,
         "base": base_of(base) if base else None,
         "language": language,
         "epochs": epochs,
@@ -70,7 +77,7 @@ def new(
         "seed": seed,
     }
     project = checked(replace(project, **{key: value for key, value in given.items() if value is not None}))
-    require_folders(project)
+    require_inputs(project)
     project.save()
     with MakeDisplay(project) as display:
         display.made(make(project, display, display.reading, display.spoken))

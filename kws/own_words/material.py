@@ -14,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from kws.data import neural
 from kws.data.splits import hash_split, speaker_of
 from kws.data.tasks import BACKGROUND, SILENCE, Clip, Corpus, negative_recordings, recordings, scan
 from kws.errors import KwsError
@@ -94,7 +95,7 @@ def gather(project: Project) -> Material:
     Raises:
         KwsError: a folder of recordings that holds no word of the project, or cannot be scanned.
     """
-    require_folders(project)
+    require_inputs(project)
     classes = project.classes
     found = Material({name: [] for name in classes}, {name: [] for name in classes}, [], [], [], [])
     for folder in _people(project):
@@ -118,18 +119,20 @@ def _people(project: Project) -> list[Path]:
     return [*own, *project.recordings]
 
 
-def require_folders(project: Project) -> None:
-    """Raises KwsError where a folder outside the project is missing, or holds nothing of what it is given for."""
+def require_inputs(project: Project) -> None:
+    """Raises KwsError where a folder or voice outside the project is missing, or is not what it is given for."""
     given = [("--data", project.data), ("--negatives", project.negatives)]
-    for option, folder in [*given, *(("--recordings", folder) for folder in project.recordings)]:
-        if folder is not None and not folder.is_dir():
-            every = (
-                ", and again for every other one" if option == "--recordings" and len(project.recordings) > 1 else ""
-            )
+    given += [("--recordings", folder) for folder in project.recordings]
+    given += [("--voice", file) for file in project.voices]
+    for option, path in given:
+        kind = "file" if option == "--voice" else "folder"
+        if path is not None and not (path.is_file() if kind == "file" else path.is_dir()):
+            every = ", and again for every other one" if [one for one, _ in given].count(option) > 1 else ""
             raise KwsError(
-                f"{folder}: no such folder; give the one to read instead with {option}{every}, or take it out of "
+                f"{path}: no such {kind}; give the one to read instead with {option}{every}, or take it out of "
                 f"{project.folder / FILE}."
             )
+    neural.voices(project.language, project.voices)
     if project.negatives is not None:
         negative_recordings(project.negatives)
     for folder in project.recordings:

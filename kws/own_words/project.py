@@ -40,6 +40,7 @@ class Project:
         recordings: folders of people's takes beside the project's own.
         data: Speech Commands or another corpus, for speech that is none of the words; None: synthesised alone.
         negatives: recordings of running speech in which no word is said; None: none.
+        voices: of Piper, to speak beside eSpeak NG and the neural voices that are installed.
         epochs: of training.
         target: false accepts an hour that the thresholds are chosen for.
         seed: of every draw.
@@ -52,6 +53,7 @@ class Project:
     recordings: tuple[Path, ...] = field(default=())
     data: Path | None = None
     negatives: Path | None = None
+    voices: tuple[Path, ...] = field(default=())
     epochs: int = 16
     target: float = 0.5
     seed: int = 0
@@ -152,7 +154,8 @@ def load(folder: Path) -> Project:
             raise ValueError("another version")
         for key in ("data", "negatives"):
             content[key] = Path(content[key]) if content[key] else None
-        content["recordings"] = tuple(map(Path, content["recordings"]))
+        for key in ("recordings", "voices"):
+            content[key] = tuple(map(Path, content.get(key, ())))
         content["words"] = tuple(content["words"])
         return checked(Project(folder, **content))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

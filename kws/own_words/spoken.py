@@ -7,6 +7,7 @@ fewer samples a second, every formant moves with it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.data import espeak
+from kws.data import espeak, neural
 from kws.data.noise import KINDS, noise
 from kws.data.synth import (
     ACCENTS,
@@ -50,7 +51,14 @@ CLIPS_NEAR = 600
 CLIPS_OF_SPEECH = 1600
 CLIPS_OF_SPEECH_BESIDE_DATA = 400
 
+NEURAL_CLIPS_A_WORD = 200
+NEURAL_CLIPS_NEAR = 150
+NEURAL_CLIPS_OF_SPEECH = 100
+MOST_SPEAKERS = 4
+"""A neural voice says so many of each, and one of several speakers as many times more, up to this often."""
+
 _RATES, _PITCHES, _RANGES, _HEADS = (110, 230), (20, 85), (25, 80), (0.9, 1.11)
+_NEURAL_HEADS = (0.88, 1.14)
 _WORDS_A_SENTENCE = (3, 8)
 _BATCH = 50
 """Utterances a process: the synthesiser starts in a tenth of a second, and progress shows after each."""
@@ -68,24 +76,38 @@ def speak_project(project: Project, progress: Progress | None = None) -> list[Pa
     Raises:
         KwsError: no eSpeak NG, or a language or word that it cannot speak.
     """
-    _forget_other_words(project)
-    amount = CLIPS_OF_SPEECH if project.data is None else CLIPS_OF_SPEECH_BESIDE_DATA
-    wanted = dict.fromkeys(project.classes, CLIPS_A_WORD) | {NEAR: CLIPS_NEAR, SPEECH: amount}
-    missing = {name: count for name, count in wanted.items() if not _holds(project.spoken / name)}
-    total = sum(missing.values())
+    voices = neural.voices(project.language, project.voices)
+    _forget_other_words(project, voices)
+    missing = [name for name in (*project.classes, NEAR, SPEECH) if not _holds(project.spoken / name)]
+    total = sum(_amount(project, name) for name in missing)
+    total += sum(_neural_amount(name, voice) for name in missing for voice in voices)
     written, done = [], 0
-    for name, count in missing.items():
-        texts = list(_texts(project, name, count))
+    for name in missing:
+        texts = list(_texts(project, name, _amount(project, name)))
         rng = np.random.default_rng([project.seed, *name.encode()])
-        clips = _told(_say(texts, project.language, rng), name, done, total, progress)
-        write_folder(project.spoken / name, list(clips))
+        said = itertools.chain(_say(texts, project.language, rng), *(_say_neural(project, name, one) for one in voices))
+        clips = list(_told(said, name, done, total, progress))
+        write_folder(project.spoken / name, clips)
         written.append(project.spoken / name)
-        done += count
+        done += len(clips)
     background = project.spoken / BACKGROUND
     if not _holds(background):
         write_folder(background, [(f"{kind}.wav", noise(kind, NOISE_SECONDS, project.seed)) for kind in KINDS])
         written.append(background)
     return written
+
+
+def _amount(project: Project, name: str) -> int:
+    """Clips of a folder by eSpeak NG."""
+    if name == SPEECH:
+        return CLIPS_OF_SPEECH if project.data is None else CLIPS_OF_SPEECH_BESIDE_DATA
+    return CLIPS_NEAR if name == NEAR else CLIPS_A_WORD
+
+
+def _neural_amount(name: str, voice: neural.Voice) -> int:
+    """Clips of a folder by ``voice``."""
+    once = {NEAR: NEURAL_CLIPS_NEAR, SPEECH: NEURAL_CLIPS_OF_SPEECH}.get(name, NEURAL_CLIPS_A_WORD)
+    return once * min(voice.speakers, MOST_SPEAKERS)
 
 
 def speak_sentences(
@@ -131,11 +153,14 @@ def _told(clips: Iterable[Said], name: str, done: int, total: int, progress: Pro
         yield clip
 
 
-def _forget_other_words(project: Project) -> None:
-    """Removes what was spoken for other words, in another language or by an earlier kws: near words and sentences
-    depend on all of these.
+def _forget_other_words(project: Project, voices: Sequence[neural.Voice]) -> None:
+    """Removes what was spoken for other words, in another language, by other neural voices or by an earlier kws: near
+    words and sentences depend on all of these.
     """
-    about = {"texts": TEXTS, "words": list(project.words), "language": project.language, "seed": project.seed}
+    about: dict[str, object] = {"texts": TEXTS, "words": list(project.words)}
+    about |= {"language": project.language, "seed": project.seed}
+    if voices:
+        about["voices"] = [voice.name for voice in voices]
     file = project.spoken / ABOUT
     if file.is_file():
         if json.loads(file.read_text(encoding="utf-8")) == about:
@@ -149,15 +174,15 @@ def _holds(folder: Path) -> bool:
     return folder.is_dir() and bool(recordings(folder))
 
 
-def _texts(project: Project, name: str, count: int) -> Iterator[str]:
-    """What the ``count`` clips of a folder say."""
+def _texts(project: Project, name: str, count: int, neural_voice: str = "") -> Iterator[str]:
+    """What the ``count`` clips of a folder say; a neural voice draws its own, and says no phonemes."""
     if name == SPEECH:
-        yield from _sentences(project.words, count, project.seed, project.language)
+        yield from _sentences(project.words, count, project.seed, project.language, neural_voice)
     elif name == NEAR:
         # A word's near phrases may hold another of the project's words.
         near = [near_phrases(word, project.language, project.seed, project.words) for word in project.words]
-        texts = [text for phrases in near for text in phrases]
-        rng = random.Random(f"{project.seed} near")
+        texts = [text for phrases in near for text in phrases if not (neural_voice and text.startswith("[["))]
+        rng = random.Random(f"{project.seed} near{neural_voice}")
         yield from (texts[index % len(texts)] for index in _turns(len(texts), count, rng))
     else:
         word = next(word for word in project.words if folder_name(word) == name)
@@ -170,9 +195,9 @@ def _turns(size: int, count: int, rng: random.Random) -> list[int]:
     return [index for turn in rounds for index in turn][:count]
 
 
-def _sentences(without: Sequence[str], count: int, seed: int, language: str) -> Iterator[str]:
+def _sentences(without: Sequence[str], count: int, seed: int, language: str, neural_voice: str = "") -> Iterator[str]:
     """Common words in a row, in which none of ``without`` is heard."""
-    rng = random.Random(f"{seed} sentences")
+    rng = random.Random(f"{seed} sentences{neural_voice}")
     said = dict(zip(COMMON_WORDS, sounds_of(COMMON_WORDS, language), strict=True))
     unwanted = sounds_of(without, language)
     for _ in range(count):
@@ -207,3 +232,16 @@ def _say(texts: Sequence[str], language: str, rng: np.random.Generator) -> Itera
                 raise KwsError(f"eSpeak NG says nothing for '{utterance.text}'; spell it another way.")
             name = f"{speaker_id(voices[index % len(voices)])}_nohash_{index // len(voices)}.wav"
             yield name, finish(np.asarray(samples, np.int16), round(rate * rng.uniform(*_HEADS)), rng)
+
+
+def _say_neural(project: Project, name: str, voice: neural.Voice) -> Iterator[Said]:
+    """The clips of a folder by ``voice``, its speakers in turn."""
+    rng = np.random.default_rng([project.seed, *name.encode(), *voice.name.encode()])
+    say = voice.load(int(rng.integers(2**31)))
+    for index, text in enumerate(_texts(project, name, _neural_amount(name, voice), voice.name)):
+        speaker = index % voice.speakers
+        rate, samples = say(text, speaker, rng)
+        if not samples.any():
+            raise KwsError(f"The voice '{voice.name}' says nothing for '{text}'; spell it another way.")
+        file = f"{speaker_id(f'{voice.name} {speaker}')}_nohash_{index // voice.speakers}.wav"
+        yield file, finish(samples, round(rate * rng.uniform(*_NEURAL_HEADS)), rng)

@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from kws.data.audio import SAMPLE_RATE
+from kws.data.neural import REMEDY
 from kws.features import Preset
 from kws.own_words.material import Material
 from kws.own_words.project import Project
@@ -75,6 +76,8 @@ class MakeDisplay(TrainingDisplay, MakeWatcher):
                 "No take of a person is in it: synthesised voices alone teach it badly. Record some with: "
                 f"kws record {' '.join(map(repr, self.project.words))} --out {self.project.own_recordings}"
             )
+            if not made.voices:
+                self._say(f"Voices that sound more like people help, too; for English: {REMEDY}")
         for path in made.written:
             self._say(f"{path} written")
         self._say(f"Next: kws listen --model {self.project.model}")

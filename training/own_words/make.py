@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from kws.data import neural
 from kws.data.audio import SAMPLE_RATE
 from kws.data.stream import Mix
 from kws.data.tasks import Task
@@ -30,7 +31,7 @@ from kws.model import FoldedModel, save
 from kws.model import load as load_model
 from kws.model.file import to_bytes
 from kws.model.header import export
-from kws.own_words.material import Material, gather, require_folders
+from kws.own_words.material import Material, gather, require_inputs
 from kws.own_words.project import Project
 from kws.own_words.recall import Recall, recall
 from kws.own_words.spoken import speak_project
@@ -70,12 +71,14 @@ class Made:
         model: calibrated, as written.
         calibration: how its thresholds were chosen.
         recall: by word, what of clips laid into quiet was found at those thresholds.
+        voices: names of the neural voices that spoke.
         written: files, the model first.
     """
 
     model: FoldedModel
     calibration: Calibration
     recall: dict[str, Recall]
+    voices: list[str]
     written: list[Path]
 
 
@@ -110,7 +113,7 @@ def make(
         KwsError: recordings that cannot be used, no synthesiser, a base model that does not fit, a word that takes
             longer than the longest window, or a disk that cannot be written.
     """
-    require_folders(project)
+    require_inputs(project)
     base = load_model(project.base)
     require_features(base, WINDOWS[0])
     watcher.part("Speaking")
@@ -126,10 +129,13 @@ def make(
     watcher.part("Choosing thresholds")
     result = _calibrated(project, raw, material, watcher)
     found = recall(result.model, material)
+    voices = [voice.name for voice in neural.voices(project.language, project.voices)]
     save(result.model, project.model)
     header = export(result.model, project.header, project.c_name, True)
-    write_atomically(project.report, (json.dumps(_report(project, material, result, found), indent=1) + "\n").encode())
-    return Made(result.model, result, found, [project.model, *header, project.report])
+    write_atomically(
+        project.report, (json.dumps(_report(project, material, result, found, voices), indent=1) + "\n").encode()
+    )
+    return Made(result.model, result, found, voices, [project.model, *header, project.report])
 
 
 def window_for(project: Project, pieces: Pieces) -> Preset:
@@ -226,11 +232,14 @@ def _calibrated(project: Project, raw: FoldedModel, material: Material, watcher:
     return calibrate(raw, heard, project.target, LEAST_THRESHOLD)
 
 
-def _report(project: Project, material: Material, result: Calibration, found: dict[str, Recall]) -> dict[str, Any]:
+def _report(
+    project: Project, material: Material, result: Calibration, found: dict[str, Recall], voices: list[str]
+) -> dict[str, Any]:
     """What ``report.json`` holds."""
     return {
         "words": list(project.words),
         "base": project.base,
+        "neural_voices": voices,
         "material": material.counts(),
         "window_seconds": round(result.model.preset.window_samples / SAMPLE_RATE, 2),
         "calibration": {
