@@ -5,8 +5,12 @@ from __future__ import annotations
 import ctypes.util
 import os
 import shutil
+from collections.abc import Iterator
 
 import hypothesis
+import pytest
+
+from kws.data import neural
 
 # Figures are drawn without a display.
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -24,3 +28,11 @@ def pytest_report_header() -> str:
     if ctypes.util.find_library("portaudio") is None:
         absent.append("libportaudio2")
     return f"absent tools, whose tests skip: {', '.join(absent) or 'none'}"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def without_neural_voices() -> Iterator[None]:
+    """What is installed here does not change what a project has spoken, nor for how long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neural, "_installed", lambda package: False)
+        yield

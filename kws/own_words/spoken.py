@@ -1,8 +1,9 @@
 """What a project's voices say: the words, what is near them, and running speech of common words.
 
-Written as ``kws data synth`` writes, a speaker a voice of eSpeak NG, so that the split by speaker keeps voices apart.
-Each clip draws its accent, rate, pitch, intonation, and the size of the speaker's head: played at up to a ninth more or
-fewer samples a second, every formant moves with it.
+Written as ``kws data synth`` writes, a speaker a voice, so that the split by speaker keeps voices apart. Each clip of
+eSpeak NG draws its accent, rate, pitch, intonation, and the size of the speaker's head: played at up to a ninth more or
+fewer samples a second, every formant moves with it. Neural voices are few, so their heads differ by up to a quarter, as
+a child's does from a man's.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ NEURAL_CLIPS_OF_SPEECH = 100
 MOST_SPEAKERS = 4
 """A neural voice says so many of each, and one of several speakers as many times more, up to this often."""
 
-_RATES, _PITCHES, _RANGES, _HEADS = (110, 230), (20, 85), (25, 80), (0.9, 1.11)
-_NEURAL_HEADS = (0.88, 1.14)
+_RATES, _PITCHES, _RANGES = (110, 230), (20, 85), (25, 80)
+_HEADS, _NEURAL_HEADS = (0.9, 1.11), (0.8, 1.25)
 _WORDS_A_SENTENCE = (3, 8)
 _BATCH = 50
 """Utterances a process: the synthesiser starts in a tenth of a second, and progress shows after each."""
