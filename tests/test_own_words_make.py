@@ -113,6 +113,7 @@ def untouched(tmp_path_factory, small) -> Project:
         write(own.spoken / folder, names, [glide(low, high, rng) for _ in names])
     hiss = to_int16(0.01 * rng.standard_normal(20 * RATE))
     write(own.spoken / "_background_noise_", ["hiss.wav"], [hiss])
+    (own.spoken / spoken.ABOUT).write_text(json.dumps(spoken._about(own, [])))
     return own
 
 
@@ -161,6 +162,14 @@ def test_an_interrupted_training_goes_on_and_ends_the_same(project, finished):
     watcher = Quiet()
     made(project, watcher)
     assert watcher.epochs == 1 and project.model.read_bytes() == finished[0].model.read_bytes()
+
+
+def test_what_was_spoken_for_other_words_is_spoken_anew_and_that_is_said(done, monkeypatch):
+    (done.spoken / spoken.ABOUT).write_text(json.dumps({**spoken._about(done, []), "words": ["on"]}))
+    monkeypatch.setattr(make, "speak_project", lambda *_: None)
+    watcher = Quiet()
+    made(done, watcher)
+    assert watcher.warnings == ["The words, their language or the voices have changed: speaking anew, by eSpeak NG."]
 
 
 def test_new_takes_train_anew_and_say_so(done):

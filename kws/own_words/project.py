@@ -2,7 +2,7 @@
 
 NAME/project.json     the words and every setting
 NAME/recordings/      takes of the words by people, <word>/<speaker>_nohash_<n>.wav; `kws record --out` writes here
-NAME/spoken/          what eSpeak NG said: the words, near words, running speech
+NAME/spoken/          what voices said: the words, near words, running speech
 NAME/mined/           what `kws mine` added: _false_/ what was taken for a word, <word>/ what was missed
 NAME/run/             the training's checkpoints and record
 NAME/NAME.kws         the calibrated model; NAME.h the same for C; report.json its figures

@@ -2,8 +2,8 @@
 
 Written as ``kws data synth`` writes, a speaker a voice, so that the split by speaker keeps voices apart. Each clip of
 eSpeak NG draws its accent, rate, pitch, intonation, and the size of the speaker's head: played at up to a ninth more or
-fewer samples a second, every formant moves with it. Neural voices are few, so their heads differ by up to a quarter, as
-a child's does from a man's.
+fewer samples a second, every formant moves with it (vocal tract length perturbation; Jaitly and Hinton, ICML 2013).
+Neural voices are few, so their heads differ by up to a quarter, as a child's does from a man's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from kws.data import espeak, neural
 from kws.data.noise import KINDS, noise
+from kws.data.splits import hash_split
 from kws.data.synth import (
     ACCENTS,
     NOISE_SECONDS,
@@ -43,8 +44,8 @@ NEAR, SPEECH = "_near_", "_speech_"
 ABOUT = "about.json"
 """What the folder was spoken for."""
 TEXTS = 3
-"""Raised where other texts are said for the same words: near phrases of 1 could hold a word of the project, sentences
-of 2 an English word that sounds like one.
+"""Raised where other texts are said for the same words, or in other ways: near phrases of 1 could hold a word of the
+project, sentences of 2 an English word that sounds like one.
 """
 
 CLIPS_A_WORD = 600
@@ -52,10 +53,10 @@ CLIPS_NEAR = 600
 CLIPS_OF_SPEECH = 1600
 CLIPS_OF_SPEECH_BESIDE_DATA = 400
 
-NEURAL_CLIPS_A_WORD = 200
-NEURAL_CLIPS_NEAR = 150
-NEURAL_CLIPS_OF_SPEECH = 100
-MOST_SPEAKERS = 4
+NEURAL_CLIPS_A_WORD = 600
+NEURAL_CLIPS_NEAR = 300
+NEURAL_CLIPS_OF_SPEECH = 300
+MOST_SPEAKERS = 2
 """A neural voice says so many of each, and one of several speakers as many times more, up to this often."""
 
 _RATES, _PITCHES, _RANGES = (110, 230), (20, 85), (25, 80)
@@ -75,11 +76,18 @@ def speak_project(project: Project, progress: Progress | None = None) -> list[Pa
         The folders written now.
 
     Raises:
-        KwsError: no eSpeak NG, or a language or word that it cannot speak.
+        KwsError: no eSpeak NG, a language or word that it cannot speak, or a neural voice that cannot be used.
     """
     voices = neural.voices(project.language, project.voices)
-    _forget_other_words(project, voices)
+    if is_outdated(project, voices) or not project.spoken.is_dir():
+        shutil.rmtree(project.spoken, ignore_errors=True)
+        project.spoken.mkdir(parents=True)
+        write_atomically(
+            project.spoken / ABOUT, (json.dumps(_about(project, voices), ensure_ascii=False) + "\n").encode()
+        )
     missing = [name for name in (*project.classes, NEAR, SPEECH) if not _holds(project.spoken / name)]
+    for voice in voices if missing else []:
+        voice.load(0)  # one that cannot be used is told of before anything is said
     total = sum(_amount(project, name) for name in missing)
     total += sum(_neural_amount(name, voice) for name in missing for voice in voices)
     written, done = [], 0
@@ -154,21 +162,22 @@ def _told(clips: Iterable[Said], name: str, done: int, total: int, progress: Pro
         yield clip
 
 
-def _forget_other_words(project: Project, voices: Sequence[neural.Voice]) -> None:
-    """Removes what was spoken for other words, in another language, by other neural voices or by an earlier kws: near
-    words and sentences depend on all of these.
+def is_outdated(project: Project, voices: Sequence[neural.Voice]) -> bool:
+    """Whether what is spoken there was for other words, in another language, by other neural voices or by an earlier
+    kws: near words and sentences depend on all of these.
     """
+    try:
+        known = json.loads((project.spoken / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return project.spoken.is_dir()
+    return bool(known != _about(project, voices))
+
+
+def _about(project: Project, voices: Sequence[neural.Voice]) -> dict[str, object]:
     about: dict[str, object] = {"texts": TEXTS, "words": list(project.words)}
     about |= {"language": project.language, "seed": project.seed}
-    if voices:
-        about["voices"] = [voice.name for voice in voices]
-    file = project.spoken / ABOUT
-    if file.is_file():
-        if json.loads(file.read_text(encoding="utf-8")) == about:
-            return
-        shutil.rmtree(project.spoken)
-    project.spoken.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, (json.dumps(about, ensure_ascii=False) + "\n").encode())
+    # Nothing where there is none, as before there were any.
+    return about | ({"voices": {voice.name: voice.digest() for voice in voices}} if voices else {})
 
 
 def _holds(folder: Path) -> bool:
@@ -243,6 +252,15 @@ def _say_neural(project: Project, name: str, voice: neural.Voice) -> Iterator[Sa
         speaker = index % voice.speakers
         rate, samples = say(text, speaker, rng)
         if not samples.any():
+            if name in (NEAR, SPEECH):
+                continue  # nobody asked for this very text
             raise KwsError(f"The voice '{voice.name}' says nothing for '{text}'; spell it another way.")
-        file = f"{speaker_id(f'{voice.name} {speaker}')}_nohash_{index // voice.speakers}.wav"
+        file = f"{_neural_speaker(voice, speaker)}_nohash_{index // voice.speakers}.wav"
         yield file, finish(samples, round(rate * rng.uniform(*_NEURAL_HEADS)), rng)
+
+
+def _neural_speaker(voice: neural.Voice, speaker: int) -> str:
+    """The id of a voice's speaker; that of an only one falls into training, since it is there to be learned from."""
+    names = [f"{voice.name} {speaker}", *(f"{voice.name} {speaker} {turn}" for turn in range(1, 100))]
+    ids = [speaker_id(name) for name in names[: 1 if voice.speakers > 1 else None]]
+    return next((one for one in ids if hash_split(f"{one}_nohash_0.wav") == "training"), ids[0])

@@ -80,13 +80,18 @@ def compare(
     failed: dict[str, str] = {}
     plan = grid.plan()
     known_before = {cell: read_result(out / grid.folder(cell), grid.digest(cell)) for cell in plan}
-    to_train = [cell for cell in plan if not is_trained(out / grid.folder(cell), cell, grid)]
-    # A result may have been kept without its run, and nothing can start from that.
-    starts = {cell.float_twin for cell in to_train if not options.satisfied_by(known_before[cell])}
+    undone = [cell for cell in plan if not options.satisfied_by(known_before[cell])]
+    # A result may have been kept without its run, and nothing can start from that, nor count what it took.
+    starts = {
+        cell.float_twin
+        for cell in undone
+        if known_before[cell] is None or not is_trained(out / grid.folder(cell), cell, grid)
+    }
+    starts = {cell for cell in starts if not is_trained(out / grid.folder(cell), cell, grid)}
     for number, cell in enumerate(plan, 1):
         folder, twin = out / grid.folder(cell), out / grid.folder(cell.float_twin)
         known = known_before[cell]
-        is_done = options.satisfied_by(known) and not (cell in starts and cell in to_train)
+        is_done = cell not in undone and cell not in starts
         reporter.cell(cell, number, len(plan), is_done)
         if is_done:
             continue
@@ -126,7 +131,7 @@ def compare(
 
 def is_trained(folder: Path, cell: Cell, grid: Grid) -> bool:
     """Whether every stage's last epoch is in the folder's record, and what training leaves at its end is there."""
-    left = [weights_file(cell), *([RUN_MODEL] if has_model(cell) else [])]
+    left = ["record.json", weights_file(cell), *([RUN_MODEL] if has_model(cell) else [])]
     if not all((folder / name).is_file() for name in left):
         return False
     own = settings(cell, grid)

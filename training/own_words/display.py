@@ -77,7 +77,8 @@ class MakeDisplay(TrainingDisplay, MakeWatcher):
                 f"kws record {' '.join(map(repr, self.project.words))} --out {self.project.own_recordings}"
             )
             if not made.voices:
-                self._say(f"Voices that sound more like people help, too; for English: {REMEDY}")
+                own = REMEDY if self.project.language.startswith("en") else "--voice FILE.onnx, one of Piper's"
+                self._say(f"Voices that sound more like people help, too: {own}")
         for path in made.written:
             self._say(f"{path} written")
         self._say(f"Next: kws listen --model {self.project.model}")

@@ -34,7 +34,7 @@ from kws.model.header import export
 from kws.own_words.material import Material, gather, require_inputs
 from kws.own_words.project import Project
 from kws.own_words.recall import Recall, recall
-from kws.own_words.spoken import speak_project
+from kws.own_words.spoken import is_outdated, speak_project
 from kws_training import checkpoint
 from kws_training.config import Settings
 from kws_training.finetune import FineTuning, settings_of
@@ -110,12 +110,16 @@ def make(
         speaking: told of every clip that is synthesised.
 
     Raises:
-        KwsError: recordings that cannot be used, no synthesiser, a base model that does not fit, a word that takes
-            longer than the longest window, or a disk that cannot be written.
+        KwsError: recordings or voices that cannot be used, no synthesiser, a base model that does not fit, a word that
+            takes longer than the longest window, or a disk that cannot be written.
     """
     require_inputs(project)
     base = load_model(project.base)
     require_features(base, WINDOWS[0])
+    voices = neural.voices(project.language, project.voices)
+    if is_outdated(project, voices):
+        said_by = ", ".join(["eSpeak NG", *(voice.name for voice in voices)])
+        watcher.warn(f"The words, their language or the voices have changed: speaking anew, by {said_by}.")
     watcher.part("Speaking")
     speak_project(project, speaking)
     material = gather(project)
@@ -129,13 +133,13 @@ def make(
     watcher.part("Choosing thresholds")
     result = _calibrated(project, raw, material, watcher)
     found = recall(result.model, material)
-    voices = [voice.name for voice in neural.voices(project.language, project.voices)]
+    names = [voice.name for voice in voices]
     save(result.model, project.model)
     header = export(result.model, project.header, project.c_name, True)
     write_atomically(
-        project.report, (json.dumps(_report(project, material, result, found, voices), indent=1) + "\n").encode()
+        project.report, (json.dumps(_report(project, material, result, found, names), indent=1) + "\n").encode()
     )
-    return Made(result.model, result, found, voices, [project.model, *header, project.report])
+    return Made(result.model, result, found, names, [project.model, *header, project.report])
 
 
 def window_for(project: Project, pieces: Pieces) -> Preset:
