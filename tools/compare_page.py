@@ -186,8 +186,8 @@ Every one-bit binarizer in the same small network, from the same float network o
 teacher's answers and no hidden maps. Columns are balanced accuracy of the classes of 30 clips or more by depth, their
 mean, and the mean over all twelve classes; in brackets the lowest and the highest of the seeds. The best come first.
 
-A binarizer matters less here than its paper says: nine of the twelve lie within 0.7 points, no further than seeds of
-one may. The three that rank last, 1.1 to 1.7 points behind the first, are IR-Net and DIR-Net, whose surrogate narrows
+A binarizer matters less here than its paper says: nine of the twelve lie within 0.9 points, no further than seeds of
+one may. The three that rank last, 1.2 to 1.5 points behind the first, are IR-Net and DIR-Net, whose surrogate narrows
 as training goes on, and BiPointNet's one scale a layer. Two planes of bits an input gain more than any choice of a
 binarizer, below. Eighteen epochs rank rules that settle fast before those that need time.
 """,
@@ -199,7 +199,7 @@ binarizer, below. Eighteen epochs rank rules that settle fast before those that 
 
 BiFSMN's memory with one plane of bits an input and with two, and other papers' blocks in its place
 (`training/blocks/`); columns as above. The second plane gains 3.1 points for 1.76 times the instructions, counted under
-emulation. BiBERT's attention loses 1.7 for a third more multiply-accumulates: over eight time steps five taps of memory
+emulation. BiBERT's attention loses 1.6 for a third more multiply-accumulates: over eight time steps five taps of memory
 say more than agreement does. BiMatting's shortcuts around every layer gain nothing on a network whose stream has one
 already, and hold the hidden layer in values. Multiply-accumulates, instructions and what it runs in are of depth 1,
 bytes of all depths.
