@@ -136,9 +136,15 @@ def test_what_cannot_be_measured_is_said_before_anything_is_made(
     assert not asked.out.exists()
 
 
-def test_what_was_made_with_other_options_is_not_mixed_with_this(asked: argparse.Namespace) -> None:
+def test_what_was_made_with_other_options_is_not_mixed_with_this(
+    asked: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own_words.keep_options(asked)
     own_words.keep_options(asked)
+    with monkeypatch.context() as patch:
+        patch.setattr(own_words, "voices_there", lambda: ["another"])
+        with pytest.raises(KwsError, match="made with other options"):
+            own_words.keep_options(asked)
     asked.words, asked.speakers = ["ho"], 1
     with pytest.raises(KwsError, match="made with other options"):
         own_words.keep_options(asked)

@@ -2,7 +2,7 @@
 
 python tools/compare_page.py                                # from docs/compare/*.json
 python tools/compare_page.py --results runs/short           # first takes over a folder that kws compare wrote
-python tools/compare_page.py --binarizers runs/binarizers   # takes over that grid; so do --blocks and --distillation
+python tools/compare_page.py --binarizers runs/binarizers   # takes over that grid; so do the other three
 python tools/compare_page.py --robustness shipped.json      # first takes over what kws eval --robustness --json printed
 """
 
@@ -24,7 +24,7 @@ from kws_training.rivals.counting import deployed_bytes, macs, parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, FIGURES = ROOT / "docs/compare.md", ROOT / "docs/compare"
-SIDE_GRIDS = ("binarizers", "blocks", "distillation")
+SIDE_GRIDS = ("binarizers", "blocks", "bits", "distillation")
 """Grids of one question each, beside the short one, kept as ``docs/compare/<name>.json``."""
 SHIPPED = FIGURES / "shipped-robustness.json"
 BANNER = "<!-- written by `python tools/compare_page.py` from docs/compare/, do not edit: change the tool -->"
@@ -117,7 +117,7 @@ def page() -> str:
             content = json.loads(path.read_text(encoding="utf-8"))
             parts += [TEXT[name], table.protocol(content), by_depth(content, is_ranked=name == "binarizers")]
             parts.append(in_float(content))
-            parts += [work(content)] if name == "blocks" else []
+            parts += [work(content)] if name in ("blocks", "bits") else []
     parts.append(TEXT["robustness"])
     if SHIPPED.is_file():
         parts.append(shipped(json.loads(SHIPPED.read_text(encoding="utf-8"))))

@@ -6,7 +6,8 @@ DATA is Speech Commands; give words that the base model does not answer to. Whos
 of a word's validation split, by name, who said it in enough different recordings, as many as the most of --takes and
 two more (copies of one recording count once). A model is made for each of these speakers of their first recordings, as
 many as --takes says, and one for all of them where it says none, all by what `kws new` runs. Its --data is DATA
-without the word, without these speakers, and without every second other speaker of the validation split.
+without the word, without these speakers, and without every second other speaker of the validation split. The neural
+voices that are installed speak, too.
 
 What is measured, at the thresholds that `kws new` chose: the two recordings that no model was given are said over and
 over in a stream of --minutes, amid pauses between runs of other words by the speakers left out above, over background
@@ -31,6 +32,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kws.data import neural
 from kws.data.splits import speaker_of
 from kws.data.stream import Mix
 from kws.data.tasks import BACKGROUND, SILENCE, Clip, Corpus, find_root, negative_recordings, scan
@@ -170,10 +172,15 @@ def stream(model: FoldedModel, word: str, held_out: Sequence[Clip], where: Groun
     return hear_mix(model, mix, None)
 
 
+def voices_there() -> list[str]:
+    """The neural voices that models are made with: those that are installed."""
+    return [voice.name for voice in neural.voices(Project.language)]
+
+
 def keep_options(options: argparse.Namespace) -> None:
     """Raises KwsError where what is in OUT was made with other options: it would be mixed with what is not there."""
     wanted = {name: value for name, value in vars(options).items() if name not in ("out", "words")}
-    content = json.dumps(wanted, default=str, sort_keys=True)
+    content = json.dumps({**wanted, "voices": voices_there()}, default=str, sort_keys=True)
     path = options.out / OPTIONS
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -207,7 +214,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
             project = checked(replace(shared, folder=folder / name))
             model = made(project, takes[:count], voices)
             voices = voices or project.spoken
-            one = {"word": word, "takes": count, "speaker": speaker, "model": name}
+            one = {"word": word, "takes": count, "speaker": speaker, "model": name, "voices": voices_there()}
             for label, snr in SNRS.items():
                 path = folder / f"{count}-{speaker}-{label.replace(' ', '')}.json"
                 one[label] = measure(path, model, stream, word, takes[-HELD_OUT:], where, snr, options.minutes)
