@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.data.noise import KINDS, noise
-from kws.data.stream import Mix, make_stream, speech_extent
+from kws.data.stream import RUNNING, Mix, make_stream, speech_extent
 from kws.data.tasks import BACKGROUND, Corpus, scan
 from kws.errors import KwsError
 
@@ -205,3 +206,39 @@ def test_a_longer_mix_begins_like_a_shorter_one(corpus) -> None:
 def test_a_mix_without_a_word_is_one_sentence(corpus) -> None:
     with pytest.raises(KwsError, match="no testing clip of yes, no"):
         next(Mix(replace(corpus, clips={"other": corpus.clips["other"]}), ["yes", "no"], 1, split="testing").sections())
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory) -> list[Path]:
+    """Running speech: a long recording that nowhere repeats, a short one at another rate, and a pause."""
+    folder = tmp_path_factory.mktemp("talk")
+    soundfile.write(folder / "long.wav", burst(4, 0, 30 * 16000, 0), 16000)
+    soundfile.write(folder / "short.wav", burst(5, 0, 24000, 0), 24000)
+    soundfile.write(folder / "pause.wav", np.full(60000, 3, np.int16), 16000)
+    return sorted(folder.iterdir())
+
+
+def test_words_of_a_mix_may_stand_amid_running_speech(corpus, talk) -> None:
+    pcm, labels = mixed(corpus, speech=talk, minutes=4.0)
+    said = [label for label in labels if label.word == RUNNING]
+    assert {label.word for label in labels} == {"yes", "no", RUNNING}
+    assert {label.clip.name for label in said} == {"long.wav", "short.wav"}  # a pause is not made louder
+    # Words and stretches come by turns, but for pauses.
+    words = [label.word == RUNNING for label in labels]
+    assert 0.5 < sum(words) / (len(words) - sum(words)) < 1.0
+    whole = soundfile.read(next(path for path in talk if path.name == "long.wav"), dtype="int16")[0].astype(np.float64)
+    places = set()
+    for label in said:
+        seconds = (label.end - label.start) / 16000
+        assert seconds <= 6.0
+        if label.clip.name == "short.wav":
+            assert seconds == pytest.approx(1.0, abs=0.05)
+            continue
+        assert seconds >= 1.4
+        # It is a stretch of the recording, by one gain.
+        part = pcm[label.start + 400 : label.start + 900].astype(np.float64)
+        at = int(np.argmax(np.correlate(whole, part, "valid")))
+        assert np.corrcoef(whole[at : at + 500], part)[0, 1] > 0.999
+        places.add(at)
+    assert len(places) > 5
+    np.testing.assert_array_equal(pcm, mixed(corpus, speech=talk, minutes=4.0)[0])

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from kws.cli import application
 from kws.data.labels import Label, read_labels, write_labels
+from kws.data.stream import RUNNING
 from kws.engine import Engine
 from kws.errors import KwsError
 from kws.evaluate.calibrate import LOGITS, PEAKS, SMOOTHINGS, _choose, calibrate, tail_rates
@@ -363,6 +364,15 @@ def test_words_that_nobody_cares_for_are_not_said(folder, tmp_path) -> None:
         )
 
 
+def test_words_may_be_said_amid_running_speech(folder, tmp_path) -> None:
+    options = ("--data", folder / "data", "--speech", folder / "negatives", "--depth", 1, "--json")
+    report = json.loads(run("eval", folder / "m.kws", *STREAM, *options, "--save", tmp_path / "s.wav"))
+    said = {label.word for label in read_labels(tmp_path / "s.txt")}
+    assert said == {"word0", "word1", "word2", RUNNING}
+    own = report["modes"]["depth 1"]["operations"][0]["false_accepts"]
+    assert {Path(one["clip"]).parent.name for one in own if one["said"] == RUNNING} <= {"negatives"}
+
+
 def test_a_detection_is_of_the_word_whose_end_is_nearest(model) -> None:
     labels = [Label("a", 0, 16000), Label("b", 17600, 24000, Path("b.wav")), Label("c", 24800, 40000)]
     sound = Sound("s", record(model, [PCM[:16000]]), labels)
@@ -422,6 +432,8 @@ def test_calibrate_writes_a_model(folder, tmp_path) -> None:
         (("eval",), "Nothing to evaluate on"),
         (("eval", "--stream", "--negatives", ".", "--labels", "x.txt"), "belongs to a recording"),
         (("eval", "--stream", "--negatives", ".", "--save", "x.wav"), "writes the stream mixed from --data"),
+        (("eval", "--stream", "--negatives", ".", "--speech", "."), "is laid between words of --data; give --data too"),
+        (("eval", "--stream", "--data", ".", "--speech", "nowhere"), "nowhere: no such folder"),
         (("eval", "--stream", "--negatives", ".", "--depth", "8"), "is not in the model"),
         (("eval", "kws_yes_no", "--stream", "--data", ".", "--words", "yes,stop"), "'stop' is no word of .*yes, no"),
         (("eval", "--stream", "--negatives", ".", "--targets", "a"), "is no list of numbers"),

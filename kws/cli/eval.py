@@ -57,6 +57,12 @@ def evaluate(
     negatives: Annotated[
         Path | None, typer.Option(help="--stream: folder of recordings in which no word is said.")
     ] = None,
+    speech: Annotated[
+        Path | None,
+        typer.Option(
+            help="--stream: folder of recordings in which no word is said, to lay between the words of the mix."
+        ),
+    ] = None,
     recording: Annotated[Path | None, typer.Option(help="--stream: a long recording.")] = None,
     labels: Annotated[
         Path | None,
@@ -78,8 +84,8 @@ def evaluate(
     background recordings, each a tenth as many as the word clips (the official protocol of Speech Commands).
 
     With --stream: misses against false accepts an hour, latency, repeats and work, at each depth and adaptive. The
-    words of --data are laid amid pauses between runs of other words, over its background recordings. A hit lies between
-    the word's start and half a second after its end.
+    words of --data are laid amid pauses between runs of other words, or with --speech stretches of running speech, over
+    its background recordings. A hit lies between the word's start and half a second after its end.
     """
     from kws.model import load
 
@@ -95,7 +101,7 @@ def evaluate(
         raise KwsError(f"--depth {depth} is not in the model; choose from {', '.join(map(str, folded.deltas))} or all.")
     aims = numbers(targets, "--targets")
     wanted = chosen_words(folded, words)
-    sounds = hear(folded, data, negatives, recording, labels, minutes, snr, seed, split, deltas, save, wanted)
+    sounds = hear(folded, data, negatives, recording, labels, minutes, snr, seed, split, deltas, save, wanted, speech)
     return _evaluate_stream(folded, sounds, deltas, aims, count_late, as_json, plots, wanted)
 
 
@@ -176,11 +182,13 @@ def hear(
     deltas: list[int] | None,
     save: Path | None = None,
     wanted: list[str] | None = None,
+    speech: Path | None = None,
 ) -> list[Sound]:
     """Runs the engine over everything that the options name, with a bar on stderr.
 
     Args:
         wanted: words to be found in a mix, in which the model's others are then not said; all if None.
+        speech: recordings to lay between the words of a mix; None for its other words.
 
     Raises:
         KwsError: nothing is named, or something cannot be read.
@@ -189,7 +197,7 @@ def hear(
     from rich.progress import BarColumn, Progress, TextColumn
 
     from kws.data.stream import Mix
-    from kws.data.tasks import scan
+    from kws.data.tasks import negative_recordings, scan
     from kws.evaluate import sounds
     from kws.evaluate.run import require_rate
 
@@ -199,6 +207,8 @@ def hear(
         raise KwsError(f"--labels {labels} belongs to a recording; give --recording too.")
     if save is not None and data is None:
         raise KwsError(f"--save {save} writes the stream mixed from --data; give --data too.")
+    if speech is not None and data is None:
+        raise KwsError(f"--speech {speech} is laid between words of --data; give --data too, or name it --negatives.")
     require_rate(model)
     heard: list[Sound] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} s heard"))
@@ -214,8 +224,9 @@ def hear(
                 raise KwsError(f"--snr {snr} goes from some background to none; give two numbers, or inf alone.")
             every = model.class_names[: model.n_words]
             words = wanted or every
+            between = negative_recordings(speech) if speech else []
             corpus = scan(data).without(set(every) - set(words))
-            mix = Mix(corpus, words, minutes, (min(span), max(span)), split or "validation", seed)
+            mix = Mix(corpus, words, minutes, (min(span), max(span)), split or "validation", seed, between)
             heard.append(sounds.hear_mix(model, mix, deltas, bar("mix", 60.0 * minutes), save))
         if recording is not None:
             heard.append(sounds.hear_recording(model, recording, labels, deltas, bar(recording.name)))

@@ -1,8 +1,8 @@
 """Long recordings whose every word is known: clips laid over noise.
 
 ``make_stream`` makes a short one for a demonstration. ``Mix`` makes hours of it for measuring, section by section:
-words to be found, each amid a pause, between runs of other words spoken one after another, all over background
-recordings at a drawn distance in level.
+words to be found, each amid a pause, between runs of other words spoken one after another or stretches of running
+speech, all over background recordings at a drawn distance in level.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from kws.data.audio import SAMPLE_RATE, read_audio
 from kws.data.labels import Label
-from kws.data.tasks import BACKGROUND_STRETCH, Clip, Corpus
+from kws.data.tasks import BACKGROUND_STRETCH, Clip, Corpus, background_length
 from kws.errors import KwsError
 
 _EDGE = SAMPLE_RATE  # samples free of words at both ends
@@ -35,12 +36,17 @@ OTHER_CLIPS = 3000
 """Most clips of other words that a mixed stream draws from."""
 
 _RUN = (2, 6)  # other words spoken one after another
+_STRETCH = (1.5, 6.0)  # seconds of running speech, about as long as such a run
 _PAUSE = (0.5, 1.5)  # seconds before and after a word to be found
 _BETWEEN = (0.05, 0.3)  # seconds between other words of a run
 _SPEECH_DB = (-35.0, -20.0)  # level of the speech, dBFS
 _FRAME = SAMPLE_RATE // 50
 _FADE = SAMPLE_RATE // 100
 _RANGE_DB = 35.0  # what is further below the loudest frame is no speech
+_QUIET_DB = -60.0  # a stretch of running speech below it is one of its pauses and is not made louder
+
+RUNNING = "_speech_"
+"""What a label of a stretch of running speech has in place of a word."""
 
 
 def make_stream(
@@ -128,6 +134,23 @@ def speech_extent(pcm: NDArray[np.int16]) -> tuple[int, int, float]:
 
 
 @dataclass(frozen=True)
+class _Laid:
+    """A recording, or a stretch of one, to be laid into a stream.
+
+    Attributes:
+        label: its word and recording; its place is not known yet.
+        pcm: int16 [n].
+        first, last, loudness: where in it speech begins and ends, and its level, as ``speech_extent`` has them.
+    """
+
+    label: Label
+    pcm: NDArray[np.int16]
+    first: int
+    last: int
+    loudness: float
+
+
+@dataclass(frozen=True)
 class Section:
     """A minute of a mixed stream.
 
@@ -152,6 +175,8 @@ class Mix:
             no background at all.
         split: that clips and stretches of the background recordings are taken from; "all" for everything.
         seed: of every draw.
+        speech: recordings of running speech in which no word is said: stretches of them in place of other words; empty
+            for other words. Of those at 16 kHz only the stretches are read, others are read as a whole for each.
     """
 
     corpus: Corpus
@@ -160,6 +185,7 @@ class Mix:
     snr: tuple[float, float] = (5.0, 20.0)
     split: str = "validation"
     seed: int = 0
+    speech: Sequence[Path] = ()
 
     @property
     def n_sections(self) -> int:
@@ -169,7 +195,7 @@ class Mix:
         """The stream from its start.
 
         Raises:
-            KwsError: no clip of any of the words, or a clip that cannot be read.
+            KwsError: no clip of any of the words, or a recording that cannot be read.
         """
         if not self._spoken:
             raise KwsError(
@@ -193,15 +219,28 @@ class Mix:
         return _sample(clips, OTHER_CLIPS, f"{self.seed}-others")
 
     @cached_property
-    def _read(self) -> dict[Clip, tuple[NDArray[np.int16], int, int, float]]:
+    def _read(self) -> dict[Clip, _Laid]:
         return {}
 
-    def _clip(self, clip: Clip) -> tuple[NDArray[np.int16], int, int, float]:
-        """The clip's samples, where its speech begins and ends, and its level."""
+    def _clip(self, clip: Clip) -> _Laid:
         if clip not in self._read:
             pcm = clip.read()
-            self._read[clip] = (pcm, *speech_extent(pcm))
+            self._read[clip] = _Laid(Label(clip.word, 0, 0, clip.path), pcm, *speech_extent(pcm))
         return self._read[clip]
+
+    def _stretch(self, rng: np.random.Generator) -> _Laid:
+        """Some seconds of a recording of running speech, or the whole of a short one."""
+        path = self.speech[int(rng.integers(len(self.speech)))]
+        count = drawn_samples(_STRETCH, rng)
+        pcm = read_audio(path, int(rng.integers(max(1, background_length(path) - count + 1))), count)
+        return _Laid(Label(RUNNING, 0, 0, path), pcm, *speech_extent(pcm))
+
+    def _run(self, rng: np.random.Generator) -> list[_Laid]:
+        """What is said before the next word to be found."""
+        if self.speech:
+            return [self._stretch(rng)]
+        count = int(rng.integers(_RUN[0], _RUN[1] + 1)) if self._others else 0
+        return [self._clip(self._others[int(rng.integers(len(self._others)))]) for _ in range(count)]
 
     def _section(self, turns: Iterator[str], index: int, samples: int) -> Section:
         # Draws of their own for the background: the words are the same over any, and over none.
@@ -212,19 +251,19 @@ class Mix:
         position = SAMPLE_RATE // 2
         while True:
             # A run of others, then one to be found amid pauses. Positions are those of the speech, not of its clip.
-            run = int(rng.integers(_RUN[0], _RUN[1] + 1)) if self._others else 0
-            chosen = [(self._others[int(rng.integers(len(self._others)))], _BETWEEN) for _ in range(run)]
+            chosen = [(one, _BETWEEN) for one in self._run(rng)]
             takes = self._spoken[next(turns)]
-            chosen.append((takes[int(rng.integers(len(takes)))], _PAUSE))
-            for clip, gap in chosen:
+            chosen.append((self._clip(takes[int(rng.integers(len(takes)))]), _PAUSE))
+            for one, gap in chosen:
                 if gap is _PAUSE:
                     position += drawn_samples(_PAUSE, rng)
-                pcm, first, last, loudness = self._clip(clip)
-                if position + last - first > samples - SAMPLE_RATE:
+                length = one.last - one.first
+                if position + length > samples - SAMPLE_RATE:
                     return Section(np.clip(np.rint(stream), -32768, 32767).astype(np.int16), labels)
-                lay(stream, 10.0 ** ((level - loudness) / 20.0) * pcm, position - first)
-                labels.append(Label(clip.word, start + position, start + position + last - first, clip.path))
-                position += last - first + drawn_samples(gap, rng)
+                if one.label.word != RUNNING or one.loudness > _QUIET_DB:
+                    lay(stream, 10.0 ** ((level - one.loudness) / 20.0) * one.pcm, position - one.first)
+                    labels.append(replace(one.label, start=start + position, end=start + position + length))
+                position += length + drawn_samples(gap, rng)
 
     def _background(self, samples: int, speech_db: float, rng: np.random.Generator) -> NDArray[np.int32]:
         if not self.corpus.backgrounds or not math.isfinite(self.snr[0]):
