@@ -261,6 +261,5 @@ def _say_neural(project: Project, name: str, voice: neural.Voice) -> Iterator[Sa
 
 def _neural_speaker(voice: neural.Voice, speaker: int) -> str:
     """The id of a voice's speaker; that of an only one falls into training, since it is there to be learned from."""
-    names = [f"{voice.name} {speaker}", *(f"{voice.name} {speaker} {turn}" for turn in range(1, 100))]
-    ids = [speaker_id(name) for name in names[: 1 if voice.speakers > 1 else None]]
-    return next((one for one in ids if hash_split(f"{one}_nohash_0.wav") == "training"), ids[0])
+    ids = (speaker_id(f"{voice.name} {speaker}" + f" {turn}" * (turn > 0)) for turn in itertools.count())
+    return next(one for one in ids if voice.speakers > 1 or hash_split(f"{one}_nohash_0.wav") == "training")
