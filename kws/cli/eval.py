@@ -60,7 +60,7 @@ def evaluate(
     speech: Annotated[
         Path | None,
         typer.Option(
-            help="--stream: folder of recordings in which no word is said, to lay between the words of the mix."
+            help="--stream: folder of recordings in which no word is said, best at 16 kHz, to lay between the words."
         ),
     ] = None,
     recording: Annotated[Path | None, typer.Option(help="--stream: a long recording.")] = None,

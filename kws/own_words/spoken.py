@@ -79,15 +79,17 @@ def speak_project(project: Project, progress: Progress | None = None) -> list[Pa
         KwsError: no eSpeak NG, a language or word that it cannot speak, or a neural voice that cannot be used.
     """
     voices = neural.voices(project.language, project.voices)
-    if is_outdated(project, voices) or not project.spoken.is_dir():
+    outdated = is_outdated(project, voices) or not project.spoken.is_dir()
+    folders = (*project.classes, NEAR, SPEECH)
+    missing = [name for name in folders if outdated or not _holds(project.spoken / name)]
+    for voice in voices if missing else []:
+        voice.load(0)  # one that cannot be used is told of before anything is said or removed
+    if outdated:
         shutil.rmtree(project.spoken, ignore_errors=True)
         project.spoken.mkdir(parents=True)
         write_atomically(
             project.spoken / ABOUT, (json.dumps(_about(project, voices), ensure_ascii=False) + "\n").encode()
         )
-    missing = [name for name in (*project.classes, NEAR, SPEECH) if not _holds(project.spoken / name)]
-    for voice in voices if missing else []:
-        voice.load(0)  # one that cannot be used is told of before anything is said
     total = sum(_amount(project, name) for name in missing)
     total += sum(_neural_amount(name, voice) for name in missing for voice in voices)
     written, done = [], 0

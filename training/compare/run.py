@@ -82,12 +82,12 @@ def compare(
     known_before = {cell: read_result(out / grid.folder(cell), grid.digest(cell)) for cell in plan}
     undone = [cell for cell in plan if not options.satisfied_by(known_before[cell])]
     # A result may have been kept without its run, and nothing can start from that, nor count what it took.
-    starts = {
+    needed = {
         cell.float_twin
         for cell in undone
         if known_before[cell] is None or not is_trained(out / grid.folder(cell), cell, grid)
     }
-    starts = {cell for cell in starts if not is_trained(out / grid.folder(cell), cell, grid)}
+    starts = {cell for cell in needed if not is_trained(out / grid.folder(cell), cell, grid)}
     for number, cell in enumerate(plan, 1):
         folder, twin = out / grid.folder(cell), out / grid.folder(cell.float_twin)
         known = known_before[cell]
@@ -115,6 +115,8 @@ def compare(
                 drawn.seed = cell.seed
                 drawn.kept = KeptEpochs(kept) if kept else None
                 train_cell(cell, grid, drawn, folder, twin, reporter)
+            if cell not in undone:
+                continue  # its result stays, whatever was asked for when that was measured
             result = measure_cell(cell, grid, corpus, folder, twin, options, reporter.measuring, known)
         except KwsError as error:
             failed[cell.title] = str(error)

@@ -119,7 +119,7 @@ def make(
     voices = neural.voices(project.language, project.voices)
     if is_outdated(project, voices):
         said_by = ", ".join(["eSpeak NG", *(voice.name for voice in voices)])
-        watcher.warn(f"The words, their language or the voices have changed: speaking anew, by {said_by}.")
+        watcher.warn(f"What is to be spoken, or by whom, has changed: speaking anew, by {said_by}.")
     watcher.part("Speaking")
     speak_project(project, speaking)
     material = gather(project)
