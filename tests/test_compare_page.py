@@ -27,7 +27,7 @@ def test_the_page_is_what_its_tool_writes(tool):
     assert (ROOT / "docs/compare.md").read_text(encoding="utf-8") == tool.page()
 
 
-@pytest.fixture(params=["binarizers", "blocks", "distillation"])
+@pytest.fixture(params=["binarizers", "blocks", "bits", "distillation"])
 def side(request, tool):
     assert request.param in tool.SIDE_GRIDS
     return request.param, json.loads((ROOT / f"docs/compare/{request.param}.json").read_text(encoding="utf-8"))
