@@ -199,11 +199,11 @@ binarizer, below. Eighteen epochs rank rules that settle fast before those that 
 
 BiFSMN's memory with one plane of bits an input and with two, and other papers' blocks in its place
 (`training/blocks/`); columns as above. The second plane gains 3.2 points for 1.76 times the instructions, counted
-under emulation. With its paper's own binarizer and hidden maps, too (`lpb`, `independent`), it has about a point less
-than with Bi-Real's and answers alone, in so short a schedule. BiBERT's attention loses 1.6 for a third more
-multiply-accumulates: over eight time steps five taps of memory say more than agreement does. BiMatting's shortcuts
-around every layer gain nothing on a network whose stream has one already, and hold the hidden layer in values.
-Multiply-accumulates, instructions and what it runs in are of depth 1, bytes of all depths.
+under emulation. With its paper's own binarizer and hidden maps, too (`lpb`, `independent`), it has 0.6 less than with
+Bi-Real's and answers alone, no further than seeds are apart, in so short a schedule. BiBERT's attention loses 1.6 for
+a third more multiply-accumulates: over eight time steps five taps of memory say more than agreement does. BiMatting's
+shortcuts around every layer gain nothing on a network whose stream has one already, and hold the hidden layer in
+values. Multiply-accumulates, instructions and what it runs in are of depth 1, bytes of all depths.
 """,
     "bits": """
 ## What bits are worth
