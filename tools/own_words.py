@@ -202,7 +202,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
         raise KwsError(f"{options.base} answers to '{min(known)}' already; choose other --words.")
     grounds = {word: ground(corpus, word, options.speakers, max(counts)) for word in options.words}
     keep_options(options)
-    results = []
+    results, speaking = [], voices_there()
     for word, where in grounds.items():
         folder = options.out / word
         shared = Project(
@@ -214,7 +214,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
             project = checked(replace(shared, folder=folder / name))
             model = made(project, takes[:count], voices)
             voices = voices or project.spoken
-            one = {"word": word, "takes": count, "speaker": speaker, "model": name, "voices": voices_there()}
+            one = {"word": word, "takes": count, "speaker": speaker, "model": name, "voices": speaking}
             for label, snr in SNRS.items():
                 path = folder / f"{count}-{speaker}-{label.replace(' ', '')}.json"
                 one[label] = measure(path, model, stream, word, takes[-HELD_OUT:], where, snr, options.minutes)

@@ -79,15 +79,15 @@ def compare(
     clips: TrainingData | None = None
     failed: dict[str, str] = {}
     plan = grid.plan()
+
+    def has_run(cell: Cell) -> bool:
+        return is_trained(out / grid.folder(cell), cell, grid)
+
     known_before = {cell: read_result(out / grid.folder(cell), grid.digest(cell)) for cell in plan}
     undone = [cell for cell in plan if not options.satisfied_by(known_before[cell])]
     # A result may have been kept without its run, and nothing can start from that, nor count what it took.
-    needed = {
-        cell.float_twin
-        for cell in undone
-        if known_before[cell] is None or not is_trained(out / grid.folder(cell), cell, grid)
-    }
-    starts = {cell for cell in needed if not is_trained(out / grid.folder(cell), cell, grid)}
+    needed = {cell.float_twin for cell in undone if known_before[cell] is None or not has_run(cell)}
+    starts = {cell for cell in needed if not has_run(cell)}
     for number, cell in enumerate(plan, 1):
         folder, twin = out / grid.folder(cell), out / grid.folder(cell.float_twin)
         known = known_before[cell]
@@ -103,7 +103,7 @@ def compare(
             continue
         try:
             corpus = corpus or scan(data)
-            if not is_trained(folder, cell, grid):
+            if not has_run(cell):
                 known = None
                 if clips is None:
                     own = settings(cell, grid)
