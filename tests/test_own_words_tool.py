@@ -9,8 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
+from kws.data.audio import SAMPLE_RATE
 from kws.data.tasks import Clip, Corpus, scan
 from kws.errors import KwsError
 from kws.own_words.project import Project
@@ -70,6 +73,56 @@ def test_the_folder_that_models_are_made_with_holds_what_was_given_and_its_split
     assert [path.name for path in laid.backgrounds] == ["room.wav"]
 
 
+def test_the_takes_of_a_phrase_that_are_held_out_share_no_recording_with_the_others(tmp_path: Path) -> None:
+    where = own_words.ground(_corpus(tmp_path / "all"), "hi ho", speakers=2, takes=9)
+    assert list(where.takes) == ["bert", "cleo"]
+    takes = [tuple(f"{clip.word} {clip.path.name[12]}" for clip in take) for take in where.takes["bert"]]
+    assert takes[:3] == [("hi 0", "ho 0"), ("hi 1", "ho 1"), ("hi 2", "ho 2")]  # every recording once
+    assert takes[-2:] == [("hi 3", "ho 3"), ("hi 4", "ho 4")]
+    given = set(takes[:-2])
+    assert len(given) == 9 and not {part for take in given for part in take} & {"hi 3", "ho 3", "hi 4", "ho 4"}
+    # The words themselves stay among what models are made with, but for these speakers.
+    assert set(where.given.clips) == {"hi", "ho"}
+    clips = [clip.path for clips in where.given.clips.values() for clip in clips]
+    assert not _speakers(clips) & {"bert", "cleo"}
+    with pytest.raises(KwsError, match="12 takes of 'hi ho'"):
+        own_words.ground(scan(tmp_path / "all"), "hi ho", speakers=1, takes=10)
+
+
+def _tone(path: Path, hertz: float, peak: float, start: float) -> Clip:
+    """Half a second of a tone amid a second of hiss."""
+    times = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    sounds = (times >= start) & (times < start + 0.4)
+    wave = 0.002 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)
+    soundfile.write(path, wave + peak * sounds * np.sin(2 * np.pi * hertz * times), SAMPLE_RATE)
+    return Clip(path, path.stem, "validation")
+
+
+def test_a_joined_phrase_says_its_words_one_after_another_equally_loud(tmp_path: Path) -> None:
+    take = (_tone(tmp_path / "hi.wav", 500, 0.5, 0.3), _tone(tmp_path / "ho.wav", 2000, 0.05, 0.5))
+    clip = own_words.join(take, tmp_path / "new" / "one.wav", np.random.default_rng(0))
+    pcm = clip.read().astype(float)
+    where = []
+    for hertz in (500, 2000):
+        mixed = pcm * np.exp(-2j * np.pi * hertz * np.arange(len(pcm)) / SAMPLE_RATE)
+        power = np.abs(np.convolve(mixed, np.ones(320) / 320, "same"))
+        loud = np.flatnonzero(power > 0.5 * np.percentile(power, 98))
+        where.append((loud[0] / SAMPLE_RATE, loud[-1] / SAMPLE_RATE, power[loud].mean()))
+    (first, end, level), (start, last, other) = where
+    assert end - first == pytest.approx(0.4, abs=0.02) and last - start == pytest.approx(0.4, abs=0.02)
+    low, high = own_words.GAP
+    assert low - 0.04 <= start - end <= high + 0.04
+    assert other == pytest.approx(level, rel=0.1)
+    # What was recorded before the first and after the last word is there, too.
+    assert first == pytest.approx(0.3, abs=0.02) and len(pcm) / SAMPLE_RATE - last == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_word_alone_is_its_recording(tmp_path: Path) -> None:
+    clip = _tone(tmp_path / "hi.wav", 500, 0.5, 0.3)
+    assert own_words.join((clip,), tmp_path / "new.wav", np.random.default_rng(0)) is clip
+    assert not (tmp_path / "new.wav").exists()
+
+
 @pytest.fixture
 def asked(tmp_path: Path) -> argparse.Namespace:
     _corpus(tmp_path / "all")
@@ -98,7 +151,7 @@ def test_a_model_is_measured_on_takes_that_it_was_not_given(
         given[project.name] = [clip.path.name for clip in takes]
         return project.name
 
-    def stream(model: str, word: str, held_out: list[Clip], *_: object) -> SimpleNamespace:
+    def stream(model: str, held_out: list[Clip], *_: object) -> SimpleNamespace:
         heard.append((model, [clip.path.name for clip in held_out]))
         return SimpleNamespace(track=SimpleNamespace(hours=0.5))
 
@@ -122,7 +175,7 @@ def test_a_model_is_measured_on_takes_that_it_was_not_given(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"speakers": 4}, r"hi: 3 speakers of the validation split said it 5 times"),
+        ({"speakers": 4}, r"all: 3 speakers of the validation split have 5 takes of 'hi'"),
         ({"words": ["hi", "yes"]}, r"kws12 answers to 'yes' already"),
         ({"negatives": Path("nowhere")}, r"nowhere: no such folder"),
     ],

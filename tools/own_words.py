@@ -9,6 +9,10 @@ many as --takes says, and one for all of them where it says none, all by what `k
 without the word, without these speakers, and without every second other speaker of the validation split. The neural
 voices that are installed speak, too.
 
+A phrase is several words of DATA, "zero three": nobody said it in one breath, so its takes are recordings of one
+speaker's, joined with a short gap; no two sound the same, but more of them than there are recordings of a word hold
+these in other pairs. Its --data holds the words themselves, and speakers who said each of them enough.
+
 What is measured, at the thresholds that `kws new` chose: the two recordings that no model was given are said over and
 over in a stream of --minutes, amid pauses between runs of other words by the speakers left out above, over background
 recordings at 10 dB, and over none; and every model hears --negatives, running speech without the words, which none was
@@ -32,9 +36,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile
+
 from kws.data import neural
+from kws.data.audio import SAMPLE_RATE, to_int16
 from kws.data.splits import speaker_of
-from kws.data.stream import Mix
+from kws.data.stream import Mix, lay, speech_extent
+from kws.data.synth import folder_name
 from kws.data.tasks import BACKGROUND, SILENCE, Clip, Corpus, find_root, negative_recordings, scan
 from kws.errors import KwsError
 from kws.evaluate.sounds import Sound, hear_folder, hear_mix
@@ -54,17 +63,26 @@ OPTIONS = "options.json"
 """In OUT: what its models and figures were made with."""
 
 
+LEVEL = -26.0
+"""Of the words of a joined phrase, dBFS."""
+GAP = (0.02, 0.12)
+"""Seconds between the words of a joined phrase."""
+
+Take = tuple[Clip, ...]
+"""A recording of every word of a phrase, in order; of a single word, that one."""
+
+
 @dataclass(frozen=True)
 class Ground:
     """Who is measured with a word, and what is left out for it.
 
     Attributes:
-        takes: by speaker, that speaker's different recordings of the word, in order of name.
+        takes: by speaker; of those of the last ``HELD_OUT``, no recording is in another one.
         given: speech and backgrounds that models are made with.
         others: clips of other words by speakers of whom no model is given anything.
     """
 
-    takes: dict[str, list[Clip]]
+    takes: dict[str, list[Take]]
     given: Corpus
     others: list[Clip]
 
@@ -74,20 +92,19 @@ def ground(corpus: Corpus, word: str, speakers: int, takes: int) -> Ground:
 
     Args:
         corpus: scanned.
-        word: one of its folders.
+        word: one of its folders, or several separated by spaces.
         speakers: how many to measure.
-        takes: most recordings that a model is given.
+        takes: most that a model is given.
 
     Raises:
         KwsError: too few speakers with so many different recordings.
     """
-    said: dict[str, list[Clip]] = defaultdict(list)
-    for clip in distinct(corpus.select(word, "validation")):
-        said[speaker_of(clip.path.name) or ""].append(clip)
-    enough = {name: said[name] for name in sorted(said) if name and len(said[name]) >= takes + HELD_OUT}
+    parts = [_said(corpus, part) for part in word.split()]
+    every = {name: _takes([part[name] for part in parts]) for name in sorted(set.intersection(*map(set, parts)))}
+    enough = {name: theirs for name, theirs in every.items() if len(theirs) >= takes + HELD_OUT}
     if len(enough) < speakers:
         raise KwsError(
-            f"{corpus.root / word}: {len(enough)} speakers of the validation split said it {takes + HELD_OUT} times; "
+            f"{corpus.root}: {len(enough)} speakers of the validation split have {takes + HELD_OUT} takes of '{word}'; "
             "ask for fewer --speakers or --takes."
         )
     chosen = dict(list(enough.items())[:speakers])
@@ -99,6 +116,48 @@ def ground(corpus: Corpus, word: str, speakers: int, takes: int) -> Ground:
     }
     others = [clip for clips in rest.values() for clip in clips if _speaker(clip) in kept_back]
     return Ground(chosen, Corpus(corpus.root, given, corpus.backgrounds), others)
+
+
+def _said(corpus: Corpus, word: str) -> dict[str, list[Clip]]:
+    """The different recordings of ``word`` in the validation split, by speaker."""
+    said: dict[str, list[Clip]] = defaultdict(list)
+    for clip in distinct(corpus.select(word, "validation")):
+        if name := speaker_of(clip.path.name):
+            said[name].append(clip)
+    return said
+
+
+def _takes(recordings: list[list[Clip]]) -> list[Take]:
+    """Takes of one speaker, of whom ``recordings`` holds those of each word: first each recording once, then the same
+    in other combinations, and last those that are held out.
+    """
+    count = min(map(len, recordings))
+    given = max(0, count - HELD_OUT)
+    combined = itertools.product(range(given), repeat=len(recordings))
+    # How far each word's recording is from the first word's: nowhere, then one further, and so on.
+    order = sorted(combined, key=lambda at: ([(index - at[0]) % given for index in at], at[0]))
+    order += [(index,) * len(recordings) for index in range(given, count)]
+    return [tuple(clips[index] for clips, index in zip(recordings, at, strict=True)) for at in order]
+
+
+def join(take: Take, path: Path, rng: np.random.Generator) -> Clip:
+    """The take as one recording, at ``path`` if it is of several: word after word, equally loud, each with what was
+    recorded around it.
+    """
+    if len(take) == 1:
+        return take[0]
+    canvas, end = np.zeros(0), 0
+    for index, clip in enumerate(take):
+        pcm = clip.read()
+        first, last, level = speech_extent(pcm)
+        at = end + round(rng.uniform(*GAP) * SAMPLE_RATE) - first if index else 0
+        before = max(0, -at)
+        canvas = np.pad(canvas, (before, max(0, at + len(pcm) - len(canvas))))
+        lay(canvas, pcm * 10.0 ** ((LEVEL - level) / 20.0), at + before)
+        end = at + before + last
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, to_int16(canvas / 32768.0), SAMPLE_RATE, subtype="PCM_16")
+    return Clip(path, take[0].word, take[0].split)
 
 
 def _speaker(clip: Clip) -> str:
@@ -165,8 +224,9 @@ def measure(path: Path, model: FoldedModel, hear: Callable[..., Sound], *argumen
     return dict(json.loads(path.read_text()))
 
 
-def stream(model: FoldedModel, word: str, held_out: Sequence[Clip], where: Ground, snr: float, minutes: float) -> Sound:
-    """``held_out`` said over and over, amid other words."""
+def stream(model: FoldedModel, held_out: Sequence[Clip], where: Ground, snr: float, minutes: float) -> Sound:
+    """``held_out`` said over and over, as the model's word, amid other words."""
+    word = model.class_names[0]
     clips = {word: list(held_out), OTHERS: where.others}
     mix = Mix(Corpus(where.given.root, clips, where.given.backgrounds), [word], minutes, (snr, snr), "validation")
     return hear_mix(model, mix, None)
@@ -204,12 +264,19 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     keep_options(options)
     results, speaking = [], voices_there()
     for word, where in grounds.items():
-        folder = options.out / word
+        folder = options.out / folder_name(word)
         shared = Project(
             folder, (word,), base=base_of(options.base), data=link(where.given, folder / "data"), epochs=options.epochs
         )
         voices = None
-        for count, (speaker, takes) in itertools.product(counts, where.takes.items()):
+        joined = {
+            speaker: [
+                join(take, folder / "joined" / f"{speaker}_nohash_{index}.wav", np.random.default_rng(index))
+                for index, take in enumerate(takes)
+            ]
+            for speaker, takes in where.takes.items()
+        }
+        for count, (speaker, takes) in itertools.product(counts, joined.items()):
             name = f"take_{count}_{speaker}" if count else "take_0"
             project = checked(replace(shared, folder=folder / name))
             model = made(project, takes[:count], voices)
@@ -217,7 +284,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
             one = {"word": word, "takes": count, "speaker": speaker, "model": name, "voices": speaking}
             for label, snr in SNRS.items():
                 path = folder / f"{count}-{speaker}-{label.replace(' ', '')}.json"
-                one[label] = measure(path, model, stream, word, takes[-HELD_OUT:], where, snr, options.minutes)
+                one[label] = measure(path, model, stream, takes[-HELD_OUT:], where, snr, options.minutes)
             path = folder / f"{name}-negatives.json"
             results.append({**one, "negatives": measure(path, model, hear_folder, options.negatives, None)})
     return results
