@@ -28,8 +28,9 @@ from kws.own_words.mine import mine
 from kws.own_words.project import Project, base_of, checked
 from kws_training import finetune
 from kws_training.own_words import data as scene_data
-from kws_training.own_words import make
+from kws_training.own_words import hard, make
 from kws_training.own_words.pieces import Piece, Pieces
+from kws_training.own_words.scenes import Scenes
 
 RATE = 16000
 VOICES = [f"{number:08x}" for number in range(60)]
@@ -93,6 +94,8 @@ def small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scene_data, "BATCHES", 3)
         patch.setattr(scene_data, "VALIDATION_WINDOWS", 24)
+        patch.setattr(hard, "HEARD", 48)
+        patch.setattr(hard, "KEPT", 6)
         patch.setattr(finetune, "BATCH", 12)
         patch.setattr(make, "MEASURED_WINDOWS", 48)
         patch.setattr(make, "STREAM_MINUTES", 1.0)
@@ -162,6 +165,30 @@ def test_an_interrupted_training_goes_on_and_ends_the_same(project, finished):
     watcher = Quiet()
     made(project, watcher)
     assert watcher.epochs == 1 and project.model.read_bytes() == finished[0].model.read_bytes()
+
+
+def test_every_epoch_draws_what_the_network_then_takes_for_a_word(project, monkeypatch):
+    sought, drawn = [], []
+    seek, draw = scene_data.hard_pieces, Scenes.draw
+
+    def seeking(network, *arguments):
+        found = seek(network, *arguments)
+        sought.append((next(network.parameters()).detach().clone(), found))
+        return found
+
+    def drawing(scenes, rng):
+        if scenes.pieces.hard:
+            drawn.append(scenes.pieces.hard)
+        return draw(scenes, rng)
+
+    monkeypatch.setattr(scene_data, "hard_pieces", seeking)
+    monkeypatch.setattr(Scenes, "draw", drawing)
+    made(project)
+    assert len(sought) == 2 and all(0 < len(found) <= hard.KEPT for _, found in sought)
+    assert not torch.equal(sought[0][0], sought[1][0])
+    # All windows of an epoch, and none of another, are drawn with what was found before it.
+    assert len(drawn) == 2 * 3 * 12
+    assert all(part is sought[index // 36][1] for index, part in enumerate(drawn))
 
 
 def test_what_was_spoken_for_other_words_is_spoken_anew_and_that_is_said(done, monkeypatch):

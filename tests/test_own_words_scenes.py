@@ -47,7 +47,7 @@ def draws(scenes: Scenes, count: int = 300) -> list[tuple[np.ndarray, int]]:
 
 
 def only(kind: str, **changes) -> Scenes:
-    shares = dict.fromkeys(("words", "near", "parts", "speech", "silence", "false"), 0.0) | {kind: 1.0}
+    shares = dict.fromkeys(("words", "near", "parts", "speech", "silence", "false", "hard"), 0.0) | {kind: 1.0}
     return Scenes(pieces(**changes), SAMPLES, Shares(**shares))
 
 
@@ -81,11 +81,14 @@ def test_everything_else_is_unknown_or_silence(bare, kind, label):
     assert all(pcm.any() == (kind != "silence") for pcm, _ in found)
 
 
-def test_mined_false_accepts_are_drawn_where_there_are_some(bare):
-    assert {label for _, label in draws(only("false", false=[piece(3000)]), 20)} == {2}
+@pytest.mark.parametrize("kind", ["false", "hard"])
+def test_what_was_taken_for_a_word_is_drawn_where_there_is_some(bare, kind):
+    found = draws(only(kind, **{kind: [piece(3000)]}), 20)
+    assert {label for _, label in found} == {2}
+    assert all(pcm.max() > 0 for pcm, _ in found)
     shares = Shares()
     kinds = Scenes(pieces(), SAMPLES, shares)._kinds
-    assert "false" not in kinds and "near" in kinds
+    assert not {"false", "hard"} & set(kinds) and "near" in kinds
     assert "near" not in Scenes(pieces(near=[]), SAMPLES, shares)._kinds
 
 

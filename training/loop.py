@@ -307,6 +307,7 @@ class Run:
         with SummaryWriter(str(self.folder / "tensorboard")) as writer:
             for epoch in range(self.next_epoch, stage.epochs):
                 started = time.monotonic()
+                self._prepare_epoch(epoch, deltas)
                 loss = self._train_epoch(stage, epoch, steps, deltas, teacher, optimizer)
                 figures = accuracy(self.network, self.data, deltas, self.device)
                 seconds = time.monotonic() - started
@@ -330,6 +331,9 @@ class Run:
         plain = [p for p in parameters if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": stage.decay}, {"params": plain, "weight_decay": 0.0}]
         return torch.optim.AdamW(groups, lr=stage.rate)
+
+    def _prepare_epoch(self, epoch: int, deltas: tuple[int, ...]) -> None:
+        """What is to be done before an epoch, as often as it is begun: nothing here."""
 
     def _train_epoch(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from kws.data.tasks import Task
 from kws.errors import KwsError
 from kws.features import Preset
 from kws_training.features import LogMel
+from kws_training.networks import BiFSMN
+from kws_training.own_words.hard import hard_pieces
 from kws_training.own_words.pieces import Pieces
 from kws_training.own_words.scenes import Scenes, Shares
 
@@ -70,6 +73,12 @@ class SceneData:
         """Features of ``count`` training windows as they are, in batches of 64: to measure statistics on."""
         windows, _ = _draw(self.scenes, count, np.random.default_rng([self.seed, 1, seed]))
         return (self.log_mel(part) for part in windows.split(64))
+
+    def seek(self, network: BiFSMN, deltas: tuple[int, ...], epoch: int) -> None:
+        """Has the next epoch draw more often what ``network`` is nearest to taking for a word."""
+        rng = np.random.default_rng([self.seed, 3, epoch])
+        hard = hard_pieces(network, self.log_mel, self.training, deltas, self.preset.window_samples, rng)
+        self.scenes = Scenes(replace(self.training, hard=hard), self.preset.window_samples, Shares())
 
     def epoch(self, stage: int, epoch: int, batch: int, *_: Any) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """One epoch: features float32 [batch, n_mels, frames] in dB, and labels int64 [batch], twice."""

@@ -142,6 +142,13 @@ def make(
     return Made(result.model, result, found, names, [project.model, *header, project.report])
 
 
+class HardTuning(FineTuning):
+    """Fine-tuning that has its data seek hard examples before every epoch."""
+
+    def _prepare_epoch(self, epoch: int, deltas: tuple[int, ...]) -> None:
+        self.data.seek(self.network, deltas, epoch)
+
+
 def window_for(project: Project, pieces: Pieces) -> Preset:
     """The shortest window that leaves room around nearly every take of every word.
 
@@ -186,7 +193,7 @@ def _train(
         measure(network, data.windows(MEASURED_WINDOWS, 0))
         start = network.state_dict()
     watcher.settings_known(settings)
-    trained = FineTuning(project.run, settings, data, watcher, start, state).train()
+    trained = HardTuning(project.run, settings, data, watcher, start, state).train()
     provenance = {
         "recipe": {"stages": [f"fine-tuning of {base.name} {project.epochs} epochs"], "seed": project.seed},
         "base_sha256": base.checkpoint_sha256,

@@ -52,6 +52,7 @@ class Pieces:
         running: long recordings of it, int16 [n].
         noise: background recordings one after another, int16 [n].
         skipped: for every recording that was left out, a sentence that says why.
+        hard: other speech that a network is nearest to taking for a word; none until one has heard it.
     """
 
     takes: list[list[Piece]]
@@ -62,6 +63,7 @@ class Pieces:
     running: list[NDArray[np.int16]]
     noise: NDArray[np.int16]
     skipped: dict[Path, str] = field(default_factory=dict)
+    hard: list[Piece] = field(default_factory=list)
 
 
 def read_pieces(material: Material, classes: tuple[str, ...], split: str, progress: Progress) -> Pieces:

@@ -41,7 +41,7 @@ Sound = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Shares:
-    """Parts of all windows; words' is shared by the words, ``false`` only where there is any."""
+    """Parts of all windows; words' is shared by the words, ``false`` and ``hard`` only where there is any."""
 
     words: float = 0.40
     near: float = 0.12
@@ -49,6 +49,7 @@ class Shares:
     speech: float = 0.26
     silence: float = 0.10
     false: float = 0.10
+    hard: float = 0.20
 
 
 class Scenes:
@@ -65,6 +66,7 @@ class Scenes:
         self.n_words = len(pieces.voices)
         kinds = {"near": shares.near, "part": shares.parts, "speech": shares.speech, "silence": shares.silence}
         kinds |= {"false": shares.false} if pieces.false else {}
+        kinds |= {"hard": shares.hard} if pieces.hard else {}
         # Without near words, as where none can be synthesised, their share goes to other speech.
         if not pieces.near:
             kinds["speech"] += kinds.pop("near")
@@ -96,8 +98,8 @@ class Scenes:
         if kind == "part":
             self._lay_part(scene, self._word(int(rng.integers(self.n_words)), rng), level, rng)
             return scene, unknown
-        if kind in ("near", "false"):
-            pool = self.pieces.near if kind == "near" else self.pieces.false
+        if kind in ("near", "false", "hard"):
+            pool = getattr(self.pieces, kind)
             piece, label = pool[int(rng.integers(len(pool)))], unknown
         else:
             label = int(kind.split()[1])
