@@ -176,6 +176,20 @@ def test_a_mix_is_words_amid_pauses_between_runs_of_others(corpus) -> None:
             assert 800 <= label.start - before.end <= 4800 or label.start // 960000 != before.start // 960000
 
 
+def test_a_run_of_other_words_never_says_a_phrase_that_is_to_be_found(corpus) -> None:
+    yes, no, other = (corpus.clips[word] for word in ("yes", "no", "other"))
+    joined = [replace(clip, word="yes_no") for clip in other]
+    mix = Mix(Corpus(corpus.root, {"yes_no": joined, "rest": [*yes, *no]}, []), ["yes_no"], 5.0, split="all")
+    said = [label for section in mix.sections() for label in section.labels]
+    assert {label.word for label in said} == {"yes", "no", "yes_no"}
+    in_runs = [
+        (one.word, next_one.word)
+        for one, next_one in zip(said, said[1:], strict=False)
+        if next_one.start - one.end < 4801
+    ]
+    assert ("no", "yes") in in_runs and ("no", "no") in in_runs and ("yes", "no") not in in_runs
+
+
 def test_a_mix_keeps_its_distance_from_the_background(corpus) -> None:
     clean, labels = mixed(corpus)
     noisy, same = mixed(corpus, snr=(12.0, 12.0))

@@ -76,7 +76,7 @@ def test_the_recipe_of_noise_is_louder_and_draws_thin_words_more_often(base):
         (("--teacher", "x"), "--teacher beside --base"),
         (("--epochs", "0"), "--epochs 0: give at least 1"),
         (("--unknown", "0"), "--unknown 0: give a share"),
-        (("--recipe", "quick"), "'quick' is no recipe of a --base; choose standard or noise"),
+        (("--recipe", "quick"), "'quick' is no recipe of a --base; choose standard, noise or listening"),
     ],
 )
 def test_what_does_not_go_with_a_base_is_one_sentence(corpus, base, tmp_path, arguments, sentence):  # noqa: F811

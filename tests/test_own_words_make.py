@@ -29,6 +29,7 @@ from kws.own_words.project import Project, base_of, checked
 from kws_training import finetune
 from kws_training.own_words import data as scene_data
 from kws_training.own_words import hard, make
+from kws_training.own_words.data import Composition
 from kws_training.own_words.pieces import Piece, Pieces
 from kws_training.own_words.scenes import Scenes
 
@@ -92,11 +93,9 @@ def small():
     """Little of everything."""
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scene_data, "BATCHES", 3)
         patch.setattr(scene_data, "VALIDATION_WINDOWS", 24)
-        patch.setattr(hard, "HEARD", 48)
-        patch.setattr(hard, "KEPT", 6)
         patch.setattr(finetune, "BATCH", 12)
+        patch.setattr(make, "COMPOSITION", Composition(batches=3, heard=48))
         patch.setattr(make, "MEASURED_WINDOWS", 48)
         patch.setattr(make, "STREAM_MINUTES", 1.0)
         yield
@@ -184,7 +183,7 @@ def test_every_epoch_draws_what_the_network_then_takes_for_a_word(project, monke
     monkeypatch.setattr(scene_data, "hard_pieces", seeking)
     monkeypatch.setattr(Scenes, "draw", drawing)
     made(project)
-    assert len(sought) == 2 and all(0 < len(found) <= hard.KEPT for _, found in sought)
+    assert len(sought) == 2 and all(0 < len(found) <= 48 // hard.HARD for _, found in sought)
     assert not torch.equal(sought[0][0], sought[1][0])
     # All windows of an epoch, and none of another, are drawn with what was found before it.
     assert len(drawn) == 2 * 3 * 12
@@ -218,6 +217,13 @@ def test_another_base_trains_anew_and_says_so(done, tmp_path, known):
     again = Quiet()
     made(changed, again)
     assert again.epochs == 0 and not again.warnings
+
+
+def test_another_way_of_training_trains_anew_and_says_so(done, monkeypatch):
+    monkeypatch.setattr(make, "RECIPE", make.RECIPE + 1)
+    watcher = Quiet()
+    made(done, watcher)
+    assert watcher.epochs == 2 and any("or kws have changed" in text for text in watcher.warnings)
 
 
 def test_recordings_that_cannot_be_read_are_left_out_of_everything_and_named_once(project, tmp_path):

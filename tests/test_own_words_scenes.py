@@ -63,6 +63,15 @@ def test_a_window_called_a_word_holds_nearly_all_of_it_anywhere(bare):
     assert min(places) < 0.05 * SAMPLES and max(places) > SAMPLES - 1.05 * LENGTH
 
 
+def test_a_word_may_be_kept_near_the_end_of_its_window_and_other_speech_is_not(bare):
+    shares = Shares(words=0.5, near=0.5, parts=0.0, speech=0.0, silence=0.0)
+    silences = {False: [], True: []}
+    for pcm, label in draws(Scenes(pieces(), SAMPLES, shares, latest=0.1)):
+        silences[label < 2].append(SAMPLES - 1 - np.flatnonzero(pcm)[-1])
+    assert max(silences[True]) <= 1600 < 4000 < max(silences[False])
+    assert min(silences[True]) < 200
+
+
 def test_a_part_of_a_word_is_unknown_and_at_an_edge(bare):
     sides = set()
     for pcm, label in draws(only("parts")):

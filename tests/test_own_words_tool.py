@@ -117,6 +117,18 @@ def test_a_joined_phrase_says_its_words_one_after_another_equally_loud(tmp_path:
     assert first == pytest.approx(0.3, abs=0.02) and len(pcm) / SAMPLE_RATE - last == pytest.approx(0.1, abs=0.02)
 
 
+def test_a_phrase_is_said_in_the_stream_under_the_name_that_the_model_has_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hi, ho, rest = (_tone(tmp_path / f"{name}.wav", 500, 0.5, 0.3) for name in ("hi", "ho", "rest"))
+    where = own_words.Ground({}, Corpus(tmp_path, {}, []), [rest])
+    mixes = []
+    monkeypatch.setattr(own_words, "hear_mix", lambda model, mix, deltas: mixes.append(mix))
+    own_words.stream(SimpleNamespace(class_names=["hi_ho"]), [hi, ho], where, float("inf"), 1.0)
+    labels = [label.word for section in mixes[0].sections() for label in section.labels]
+    assert set(labels) == {"hi_ho", "rest"}
+
+
 def test_a_word_alone_is_its_recording(tmp_path: Path) -> None:
     clip = _tone(tmp_path / "hi.wav", 500, 0.5, 0.3)
     assert own_words.join((clip,), tmp_path / "new.wav", np.random.default_rng(0)) is clip

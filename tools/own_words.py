@@ -10,8 +10,8 @@ without the word, without these speakers, and without every second other speaker
 voices that are installed speak, too.
 
 A phrase is several words of DATA, "zero three": nobody said it in one breath, so its takes are recordings of one
-speaker's, joined with a short gap; no two sound the same, but more of them than there are recordings of a word hold
-these in other pairs. Its --data holds the words themselves, and speakers who said each of them enough.
+speaker's, joined with a short gap; where more of them are asked for than there are recordings of a word, these are
+joined in other ways, too. The words themselves stay in --data.
 
 What is measured, at the thresholds that `kws new` chose: the two recordings that no model was given are said over and
 over in a stream of --minutes, amid pauses between runs of other words by the speakers left out above, over background
@@ -53,7 +53,7 @@ from kws.model import FoldedModel, load
 from kws.own_words.material import OTHERS, distinct
 from kws.own_words.project import Project, base_of, checked
 from kws_training.own_words.display import MakeDisplay
-from kws_training.own_words.make import make
+from kws_training.own_words.make import RECIPE, make
 
 HELD_OUT = 2
 """Recordings of a speaker that no model is given."""
@@ -99,8 +99,8 @@ def ground(corpus: Corpus, word: str, speakers: int, takes: int) -> Ground:
     Raises:
         KwsError: too few speakers with so many different recordings.
     """
-    parts = [_said(corpus, part) for part in word.split()]
-    every = {name: _takes([part[name] for part in parts]) for name in sorted(set.intersection(*map(set, parts)))}
+    parts = [_said(corpus, part) for part in word.split() or [word]]
+    every = {name: _takes([part[name] for part in parts], takes) for name in sorted(set.intersection(*map(set, parts)))}
     enough = {name: theirs for name, theirs in every.items() if len(theirs) >= takes + HELD_OUT}
     if len(enough) < speakers:
         raise KwsError(
@@ -127,15 +127,17 @@ def _said(corpus: Corpus, word: str) -> dict[str, list[Clip]]:
     return said
 
 
-def _takes(recordings: list[list[Clip]]) -> list[Take]:
-    """Takes of one speaker, of whom ``recordings`` holds those of each word: first each recording once, then the same
-    in other combinations, and last those that are held out.
+def _takes(recordings: list[list[Clip]], most: int) -> list[Take]:
+    """At most ``most`` takes of one speaker, of whom ``recordings`` holds those of each word, and those held out.
+
+    As many recordings of each word as there are of all are joined first to first, second to second; then, of a phrase,
+    in other ways.
     """
     count = min(map(len, recordings))
     given = max(0, count - HELD_OUT)
-    combined = itertools.product(range(given), repeat=len(recordings))
-    # How far each word's recording is from the first word's: nowhere, then one further, and so on.
-    order = sorted(combined, key=lambda at: ([(index - at[0]) % given for index in at], at[0]))
+    # How much further on each word's recording is than the first word's.
+    further = itertools.product([0], *[range(given)] * (len(recordings) - 1))
+    order = [tuple((first + by) % given for by in ways) for ways in further for first in range(given)][:most]
     order += [(index,) * len(recordings) for index in range(given, count)]
     return [tuple(clips[index] for clips, index in zip(recordings, at, strict=True)) for at in order]
 
@@ -227,7 +229,7 @@ def measure(path: Path, model: FoldedModel, hear: Callable[..., Sound], *argumen
 def stream(model: FoldedModel, held_out: Sequence[Clip], where: Ground, snr: float, minutes: float) -> Sound:
     """``held_out`` said over and over, as the model's word, amid other words."""
     word = model.class_names[0]
-    clips = {word: list(held_out), OTHERS: where.others}
+    clips = {word: [replace(clip, word=word) for clip in held_out], OTHERS: where.others}
     mix = Mix(Corpus(where.given.root, clips, where.given.backgrounds), [word], minutes, (snr, snr), "validation")
     return hear_mix(model, mix, None)
 
@@ -240,7 +242,7 @@ def voices_there() -> list[str]:
 def keep_options(options: argparse.Namespace) -> None:
     """Raises KwsError where what is in OUT was made with other options: it would be mixed with what is not there."""
     wanted = {name: value for name, value in vars(options).items() if name not in ("out", "words")}
-    content = json.dumps({**wanted, "voices": voices_there()}, default=str, sort_keys=True)
+    content = json.dumps({**wanted, "voices": voices_there(), "recipe": RECIPE}, default=str, sort_keys=True)
     path = options.out / OPTIONS
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)

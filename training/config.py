@@ -10,13 +10,17 @@ from kws_training.augment import BUSY, BUSY_STRONG, GENTLE, LIVELY, MODERATE, ST
 from kws_training.distillation import ENHANCED
 from kws_training.topology import Topology
 
+LISTENING = "listening"
+"""A stage like "binary" whose windows are composed as a stream has them (``kws_training.listening``)."""
+
 
 @dataclass(frozen=True)
 class StageSettings:
     """One stage of training.
 
     Attributes:
-        name: "teacher", "activations" or "binary"; "float" or "int8" of a rival (``kws_training.rivals``).
+        name: "teacher", "activations" or "binary"; ``LISTENING``; "float" or "int8" of a rival
+            (``kws_training.rivals``).
         epochs: passes over the training set.
         rate: peak learning rate of AdamW.
         decay: weight decay.

@@ -17,7 +17,7 @@ class LogMel(nn.Module):
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()
-        self.n_fft, self.hop = preset.n_fft, preset.hop
+        self.preset, self.n_fft, self.hop = preset, preset.n_fft, preset.hop
         self.register_buffer("window", torch.from_numpy(tables(preset).window), persistent=False)
         # Each row twice, for the squares of real and imaginary parts as they lie in memory: no strided access.
         filters = torch.from_numpy(mel_filterbank(preset)).float().repeat_interleave(2, dim=1)

@@ -19,7 +19,7 @@ from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import FoldedModel
 from kws_training.augment import GENTLE, NOISY, Augmentation
-from kws_training.config import Settings, StageSettings, checked_epochs, checked_unknown
+from kws_training.config import LISTENING, Settings, StageSettings, checked_epochs, checked_unknown
 from kws_training.dataset import TrainingData
 from kws_training.loop import NOTHING, Run, Watcher
 from kws_training.networks import BiFSMN
@@ -35,6 +35,8 @@ WARMUP = 1.0
 
 EPOCHS = 12
 """Of a training run on clips."""
+LISTENING_EPOCHS = 60
+"""Of one on composed windows; such an epoch is a third as long."""
 MEASURED_BATCHES = 4
 
 
@@ -51,7 +53,7 @@ RECIPES = {
     "standard": Drawing(GENTLE, unknown=0.3, temper=0.25),
     "noise": Drawing(NOISY, unknown=0.45, temper=0.1),
 }
-"""What ``kws train --base MODEL --recipe`` names."""
+"""What ``kws train --base MODEL --recipe`` names, beside ``LISTENING``."""
 
 
 class FineTuning(Run):
@@ -108,12 +110,25 @@ class FineTuning(Run):
         return torch.stack([F.cross_entropy(results[delta][0], labels) for delta in deltas]).mean()
 
 
+class HardTuning(FineTuning):
+    """Fine-tuning on composed windows (``ComposedData``), with hard examples sought before every epoch."""
+
+    def _prepare_epoch(self, epoch: int, deltas: tuple[int, ...]) -> None:
+        self.data.seek_hard(self.network, deltas, epoch)
+
+
 def settings_of(
-    words: tuple[str, ...], topology: Topology, epochs: int, seed: int, fillers: bool = True, **drawn: Any
+    words: tuple[str, ...],
+    topology: Topology,
+    epochs: int,
+    seed: int,
+    fillers: bool = True,
+    stage: str = "binary",
+    **drawn: Any,
 ) -> Settings:
     """Settings of a fine-tuning run, as its record keeps them; ``drawn``: ``StageSettings`` of how clips are drawn."""
-    stage = StageSettings("binary", epochs, RATE, DECAY, **drawn)
-    return Settings(words, fillers, topology, (stage,), batch=BATCH, seed=seed, warmup=WARMUP)
+    stage_settings = StageSettings(stage, epochs, RATE, DECAY, **drawn)
+    return Settings(words, fillers, topology, (stage_settings,), batch=BATCH, seed=seed, warmup=WARMUP)
 
 
 def settings_from(
@@ -131,20 +146,30 @@ def settings_from(
         task: classes.
         epochs: None for the usual number.
         unknown: clips of other words drawn, as a share of the word clips; None as the recipe says.
-        recipe: key of ``RECIPES``.
+        recipe: key of ``RECIPES``, or ``LISTENING``.
 
     Raises:
-        KwsError: a base of other features, no such recipe, a share that is none, or fewer than one epoch.
+        KwsError: a base of other features, no such recipe, a share that is none or that the recipe has no use for, a
+            task without ``_unknown_`` to learn to listen for, or fewer than one epoch.
     """
-    if recipe not in RECIPES:
-        raise KwsError(f"'{recipe}' is no recipe of a --base; choose {' or '.join(RECIPES)}.")
-    drawing = RECIPES[recipe]
-    epochs = EPOCHS if epochs is None else checked_epochs(epochs)
-    unknown = drawing.unknown if unknown is None else checked_unknown(unknown)
+    if recipe not in (*RECIPES, LISTENING):
+        raise KwsError(f"'{recipe}' is no recipe of a --base; choose {', '.join(RECIPES)} or {LISTENING}.")
     if base.preset.name not in PRESETS:
         raise KwsError(f"The model '{base.name}' hears features that have no name here; start from a shipped one.")
     require_features(base, base.preset.name)
     topology = topology_of(base, base.preset.name, len(task.class_names))
+    if recipe == LISTENING:
+        if unknown is not None:
+            raise KwsError(
+                f"--unknown beside --recipe {LISTENING} of a --base: it has shares of its own; leave it out."
+            )
+        if not task.fillers:
+            raise KwsError(f"--recipe {LISTENING} trains _unknown_, and this task has no such class; choose another.")
+        epochs = LISTENING_EPOCHS if epochs is None else checked_epochs(epochs)
+        return settings_of(task.words, topology, epochs, seed, stage=LISTENING)
+    drawing = RECIPES[recipe]
+    epochs = EPOCHS if epochs is None else checked_epochs(epochs)
+    unknown = drawing.unknown if unknown is None else checked_unknown(unknown)
     settings = settings_of(
         task.words, topology, epochs, seed, task.fillers, augmentation=drawing.augmentation, unknown=unknown
     )

@@ -22,7 +22,7 @@ from kws.errors import KwsError
 from kws.evaluate import metrics
 from kws.files import write_atomically
 from kws_training import checkpoint
-from kws_training.config import Settings, StageSettings
+from kws_training.config import LISTENING, Settings, StageSettings
 from kws_training.dataset import TrainingData
 from kws_training.distillation import HIDDEN_LOSSES, answer_loss
 from kws_training.memory import keep_freed_memory
@@ -30,7 +30,7 @@ from kws_training.networks import BiFSMN
 
 CHECKPOINT = "checkpoint.pt"
 TEACHER_DELTAS = (1,)
-ARITHMETIC = {"teacher": "float"}
+ARITHMETIC = {"teacher": "float", LISTENING: "binary"}
 """What a stage's network computes in, where that is not the stage's name."""
 
 

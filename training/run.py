@@ -17,12 +17,13 @@ from kws.model.fold import fold
 from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, FoldedModel
 from kws_training import checkpoint
 from kws_training.blocks import obstacle
-from kws_training.config import Settings, checked_unknown, recipe
+from kws_training.config import LISTENING, Settings, checked_unknown, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData, read_negatives
 from kws_training.distillation import ENHANCED, HIDDEN_LOSSES
-from kws_training.finetune import FineTuning, start_of
+from kws_training.finetune import FineTuning, HardTuning, start_of
 from kws_training.inputs import Inputs
+from kws_training.listening import ListeningData
 from kws_training.loop import NOTHING, Given, Run, Watcher, refuse_run
 from kws_training.networks import BiFSMN
 from kws_training.quantizers import DEFAULT, find
@@ -187,7 +188,13 @@ def train(
     data.skipped += skipped
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
+    if _listens(settings):
+        data = ListeningData(data, negatives)
     return train_on(data, out, settings, watcher, state, given, task.name, inputs.threshold, inputs.as_dict(), base)
+
+
+def _listens(settings: Settings) -> bool:
+    return settings.stages[0].name == LISTENING
 
 
 def _given(inputs: Inputs, settings: Settings) -> Given:
@@ -226,7 +233,8 @@ def train_on(
         run = Run(out, settings, data, watcher, state, given, inputs)
     else:
         start = start_of(base, settings, data) if state is None else {}
-        run = FineTuning(out, settings, data, watcher, start, state, inputs)
+        tuning = HardTuning if _listens(settings) else FineTuning
+        run = tuning(out, settings, data, watcher, start, state, inputs)
     network = run.train()
     draw_curves(run.history, out / "curves.png")
     if reason:

@@ -240,7 +240,17 @@ class Mix:
         if self.speech:
             return [self._stretch(rng)]
         count = int(rng.integers(_RUN[0], _RUN[1] + 1)) if self._others else 0
-        return [self._clip(self._others[int(rng.integers(len(self._others)))]) for _ in range(count)]
+        run: list[Clip] = []
+        for _ in range(count):
+            clip = self._others[int(rng.integers(len(self._others)))]
+            # "zero" and then "three" would say a phrase "zero_three" that no label tells of.
+            if not self._say_any([*(one.word for one in run), clip.word]):
+                run.append(clip)
+        return [self._clip(clip) for clip in run]
+
+    def _say_any(self, said: list[str]) -> bool:
+        """Whether the last of these words in a row are one of the words to be found."""
+        return any("_".join(said[start:]) in self.words for start in range(len(said)))
 
     def _section(self, turns: Iterator[str], index: int, samples: int) -> Section:
         # Draws of their own for the background: the words are the same over any, and over none.

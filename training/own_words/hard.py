@@ -22,73 +22,75 @@ from kws_training.features import LogMel
 from kws_training.networks import BiFSMN
 from kws_training.own_words.pieces import Piece, Pieces
 
-HEARD = 2048
-"""Pieces and windows of other speech that are heard before an epoch."""
-KEPT = 256
-"""Of them drawn more often, shared by the words."""
+HARD = 8
+"""One of so many that are heard is drawn more often."""
 
-_LEVEL = -26.0
-"""dBFS of what is heard."""
+_RUNNING = 0.5
+"""Part of those heard that long recordings have, however long they are."""
+_QUIET = -60.0
+"""A stretch of a long recording below it, in dBFS, is a pause."""
+_LEVEL, _FLOOR = -26.0, -70.0
+"""Of the speech that is heard, and of the hiss below it, dBFS."""
 _BATCH = 128
 
 
 def hard_pieces(
-    network: BiFSMN, log_mel: LogMel, pieces: Pieces, deltas: tuple[int, ...], samples: int, rng: np.random.Generator
+    network: BiFSMN, log_mel: LogMel, pieces: Pieces, deltas: tuple[int, ...], most: int, rng: np.random.Generator
 ) -> list[Piece]:
     """Of other speech in ``pieces``, what ``network`` is nearest to taking for each word, at the mean of its depths.
 
     Args:
-        network: as it is; its classes are the words, then others.
+        network: in training; left in evaluation. Its classes are the words, then others.
         log_mel: of the network's preset.
         pieces: whose ``speech`` and ``running`` are drawn from.
         deltas: depths.
-        samples: of a window.
+        most: pieces that are heard.
         rng: of the draws.
 
     Returns:
-        At most ``KEPT`` pieces, none longer than a window.
+        Pieces none of which is longer than a window, as many for each word.
     """
-    every = _windows(pieces, samples, rng)
-    if not every:
+    samples = log_mel.preset.window_samples
+    heard = _drawn(pieces, most, samples, rng)
+    if not heard:
         return []
-    drawn = rng.choice(len(every), min(HEARD, len(every)), replace=False)
-    heard = [_levelled(every[index]) for index in drawn]
-    was_training = network.training
     network.eval()
     with torch.no_grad():
-        scores = torch.cat([_scores(network, log_mel(batch), deltas) for batch in _batches(heard, samples)])
-    network.train(was_training)
+        scores = torch.cat([_scores(network, log_mel(batch), deltas) for batch in _batches(heard, samples, rng)])
     n_words = len(pieces.voices)
-    best = torch.argsort(scores[:, :n_words], dim=0, descending=True)[: KEPT // n_words]
+    count = max(1, len(heard) // HARD // n_words)
+    best = torch.argsort(scores[:, :n_words], dim=0, descending=True)[:count]
     return [heard[index] for index in dict.fromkeys(best.flatten().tolist())]
 
 
-def _windows(pieces: Pieces, samples: int, rng: np.random.Generator) -> list[Piece | NDArray[np.int16]]:
-    """All other speech: pieces, and what is longer than a window cut into windows at drawn places."""
-    long = [piece.pcm[piece.first : piece.last] for piece in pieces.speech if piece.length > samples]
-    offset = int(rng.integers(samples))
-    cut = [
-        wave[max(0, start) : start + samples]
-        for wave in (*long, *pieces.running)
-        for start in range(-offset if len(wave) > samples else 0, len(wave), samples)
-    ]
-    return [*(piece for piece in pieces.speech if piece.length <= samples), *cut]
+def _drawn(pieces: Pieces, most: int, samples: int, rng: np.random.Generator) -> list[Piece]:
+    """At most ``most`` pieces, each once, and windows of long recordings."""
+    from_running = round((_RUNNING if pieces.speech else 1.0) * most) if pieces.running else 0
+    count = min(most - from_running, len(pieces.speech))
+    drawn = [pieces.speech[index] for index in rng.choice(len(pieces.speech), count, replace=False)] if count else []
+    found = [piece if piece.length <= samples else _cut(piece.pcm, samples, rng) for piece in drawn]
+    lengths = np.array([len(recording) for recording in pieces.running], np.float64)
+    for index in rng.choice(len(lengths), from_running, p=lengths / lengths.sum()) if from_running else ():
+        found.append(_cut(pieces.running[index], samples, rng))
+    return [piece for piece in found if piece.level > _QUIET]
 
 
-def _levelled(window: Piece | NDArray[np.int16]) -> Piece:
-    return window if isinstance(window, Piece) else Piece(window, 0, len(window), level_dbfs(window))
+def _cut(wave: NDArray[np.int16], samples: int, rng: np.random.Generator) -> Piece:
+    """A window of ``wave`` from a drawn place, or all of it."""
+    start = int(rng.integers(max(0, len(wave) - samples) + 1))
+    pcm = wave[start : start + samples]
+    return Piece(pcm, 0, len(pcm), level_dbfs(pcm))
 
 
-def _batches(heard: list[Piece], samples: int) -> Iterator[Tensor]:
+def _batches(heard: list[Piece], samples: int, rng: np.random.Generator) -> Iterator[Tensor]:
     for start in range(0, len(heard), _BATCH):
-        yield torch.from_numpy(np.stack([_window(piece, samples) for piece in heard[start : start + _BATCH]]))
+        yield torch.from_numpy(np.stack([_window(piece, samples, rng) for piece in heard[start : start + _BATCH]]))
 
 
-def _window(piece: Piece, samples: int) -> NDArray[np.float32]:
-    """The piece in the middle of a window, its level even."""
-    window = np.zeros(samples)
-    gain = 10.0 ** (min(_LEVEL - piece.level, 40.0) / 20.0)
-    lay(window, piece.pcm * gain, (samples - piece.length) // 2 - piece.first)
+def _window(piece: Piece, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """The piece in the middle of a window, as loud as every other, over a hiss."""
+    window = 32768.0 * 10.0 ** (_FLOOR / 20.0) * rng.standard_normal(samples)
+    lay(window, piece.pcm * 10.0 ** ((_LEVEL - piece.level) / 20.0), (samples - piece.length) // 2 - piece.first)
     return np.clip(window, -32768, 32767).astype(np.float32)
 
 

@@ -37,9 +37,9 @@ from kws.own_words.recall import Recall, recall
 from kws.own_words.spoken import is_outdated, speak_project
 from kws_training import checkpoint
 from kws_training.config import Settings
-from kws_training.finetune import FineTuning, settings_of
+from kws_training.finetune import HardTuning, settings_of
 from kws_training.loop import CHECKPOINT, Watcher, load_state
-from kws_training.own_words.data import SceneData
+from kws_training.own_words.data import Composition, SceneData
 from kws_training.own_words.pieces import Pieces, Progress, read_pieces
 from kws_training.run import to_model
 from kws_training.unfold import measure, require_features, topology_of, unfold
@@ -53,8 +53,12 @@ SLACK_SECONDS = 0.3
 to last, as many as a model averages before it is calibrated. Calibration averages more only where that loses less.
 """
 
-BASE = "base.sha256"
-"""In the run's folder: what its training started from."""
+COMPOSITION = Composition()
+
+START = "start.txt"
+"""In the run's folder: what its training started from, and how it goes."""
+RECIPE = 2
+"""Raised where the same recordings, settings and base are trained on in other ways: 1 drew no hard examples."""
 
 LEAST_THRESHOLD = 0.5
 """A word that nothing in the calibration's speech is like would get one so low that other speech reaches it."""
@@ -142,13 +146,6 @@ def make(
     return Made(result.model, result, found, names, [project.model, *header, project.report])
 
 
-class HardTuning(FineTuning):
-    """Fine-tuning that has its data seek hard examples before every epoch."""
-
-    def _prepare_epoch(self, epoch: int, deltas: tuple[int, ...]) -> None:
-        self.data.seek(self.network, deltas, epoch)
-
-
 def window_for(project: Project, pieces: Pieces) -> Preset:
     """The shortest window that leaves room around nearly every take of every word.
 
@@ -178,7 +175,7 @@ def _train(
     """The trained model; trains what is left to train."""
     watcher.part("Composing")
     task = Task(project.name, project.classes)
-    data = SceneData(task, preset, training, validation, project.seed)
+    data = SceneData(task, preset, training, validation, project.seed, COMPOSITION)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
     topology = topology_of(base, preset.name, len(task.class_names))
@@ -188,7 +185,7 @@ def _train(
     if state is None:
         shutil.rmtree(project.run, ignore_errors=True)
         project.run.mkdir(parents=True)
-        write_atomically(project.run / BASE, _identity(base).encode())
+        write_atomically(project.run / START, _start(base).encode())
         network = unfold(base, preset.name, len(task.class_names))
         measure(network, data.windows(MEASURED_WINDOWS, 0))
         start = network.state_dict()
@@ -203,9 +200,9 @@ def _train(
     return to_model(trained, settings, project.name, 0.5, checkpoint.digest(project.run / "student.pt"), provenance)
 
 
-def _identity(base: FoldedModel) -> str:
-    """Of the weights that training starts from, in hex; a model file need not say which they are."""
-    return base.checkpoint_sha256 or hashlib.sha256(to_bytes(base)).hexdigest()
+def _start(base: FoldedModel) -> str:
+    """The weights that training starts from, in hex, since a model file need not say which they are; and the recipe."""
+    return f"{base.checkpoint_sha256 or hashlib.sha256(to_bytes(base)).hexdigest()} {RECIPE}"
 
 
 def _resumable(
@@ -217,12 +214,14 @@ def _resumable(
     try:
         state = load_state(project.run)
         same = Settings.from_dict(json.loads(state["settings"])) == settings and state["data_hash"] == data.hash
-        same = same and (project.run / BASE).read_text(encoding="utf-8") == _identity(base)
+        same = same and (project.run / START).read_text(encoding="utf-8") == _start(base)
     except (KwsError, KeyError, ValueError, OSError):
         same = False
     if same:
         return state
-    watcher.warn("The recordings, the settings or the base model have changed since the last training: training anew.")
+    watcher.warn(
+        "The recordings, the settings, the base model or kws have changed since the last training: training anew."
+    )
     return None
 
 

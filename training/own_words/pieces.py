@@ -86,7 +86,7 @@ def read_pieces(material: Material, classes: tuple[str, ...], split: str, progre
                 kept.append(result)
         sorted_out.append(kept)
     *words, near, speech, false, running = sorted_out
-    pieces = [[_piece(pcm) for pcm in group] for group in (*words, near, speech, false)]
+    pieces = [[piece_of(pcm) for pcm in group] for group in (*words, near, speech, false)]
     count = len(classes)
     return Pieces(
         pieces[:count], pieces[count:-3], *pieces[-3:], running, _noise(material.backgrounds, split, skipped), skipped
@@ -101,7 +101,8 @@ def _try_to_read(clip: Clip) -> NDArray[np.int16] | str:
     return pcm if pcm.any() else f"{clip.path}: digital silence; remove it or record it again."
 
 
-def _piece(pcm: NDArray[np.int16]) -> Piece:
+def piece_of(pcm: NDArray[np.int16]) -> Piece:
+    """The piece that a recording, int16 [n], holds."""
     first, last, level = speech_extent(pcm)
     start, end = max(0, first - _MARGIN), min(len(pcm), last + _MARGIN)
     return Piece(pcm[start:end].copy(), first - start, last - start, level)

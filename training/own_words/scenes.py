@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.data.audio import level_dbfs
+from kws.data.audio import SAMPLE_RATE, level_dbfs
 from kws.data.stream import at_speed, drawn_samples, lay
 from kws.evaluate.degrade import reverberate
 from kws_training.own_words.pieces import Piece, Pieces
@@ -41,7 +41,10 @@ Sound = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Shares:
-    """Parts of all windows; words' is shared by the words, ``false`` and ``hard`` only where there is any."""
+    """How often each kind of window is drawn, relative to the others.
+
+    ``words`` is shared by the words; ``false`` and ``hard`` count only where there is any.
+    """
 
     words: float = 0.40
     near: float = 0.12
@@ -59,10 +62,12 @@ class Scenes:
         pieces: what to compose of; must hold each word, in a voice or a take.
         samples: of a window.
         shares: of the kinds.
+        latest: most seconds from a word's end to the window's; None for any.
     """
 
-    def __init__(self, pieces: Pieces, samples: int, shares: Shares) -> None:
+    def __init__(self, pieces: Pieces, samples: int, shares: Shares, latest: float | None = None) -> None:
         self.pieces, self.samples = pieces, samples
+        self._latest = samples if latest is None else round(latest * SAMPLE_RATE)
         self.n_words = len(pieces.voices)
         kinds = {"near": shares.near, "part": shares.parts, "speech": shares.speech, "silence": shares.silence}
         kinds |= {"false": shares.false} if pieces.false else {}
@@ -104,7 +109,7 @@ class Scenes:
         else:
             label = int(kind.split()[1])
             piece = self._word(label, rng)
-        self._lay_whole(scene, piece, level, rng)
+        self._lay_whole(scene, piece, level, rng, self._latest if label < unknown else self.samples)
         return scene, label
 
     def _word(self, word: int, rng: np.random.Generator) -> Piece:
@@ -113,11 +118,13 @@ class Scenes:
         pool = takes if takes and rng.random() < share else voices
         return pool[int(rng.integers(len(pool)))]
 
-    def _lay_whole(self, scene: Sound, piece: Piece, level: float, rng: np.random.Generator) -> None:
-        """At least ``WHOLE`` of the piece's speech in the window, and other speech before or after it."""
+    def _lay_whole(self, scene: Sound, piece: Piece, level: float, rng: np.random.Generator, latest: int) -> None:
+        """At least ``WHOLE`` of the piece's speech, other speech before or after it, and at most ``latest`` samples of
+        the window after its end.
+        """
         wave, first, length = _at_speed(piece, level, rng)
         slack = int((1.0 - WHOLE) * length)
-        low, high = -slack, self.samples - length + slack
+        low, high = max(-slack, self.samples - length - latest), self.samples - length + slack
         start = int(rng.integers(low, high + 1)) if high >= low else (self.samples - length) // 2
         lay(scene, wave, start - first)
         if rng.random() < _BEFORE:

@@ -1,0 +1,111 @@
+"""``kws train --base MODEL --recipe listening``: clips in composed windows, hard examples, validation on the clips."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from random_model import random_model
+from test_finetune import base, command  # noqa: F401  (a fixture, and what calls the command)
+from test_training import TASK, StopAfter, corpus, data, plain  # noqa: F401  (fixtures)
+
+from kws.data.tasks import TASKS
+from kws.errors import KwsError
+from kws.features import PRESETS
+from kws.model import load, save
+from kws_training import checkpoint, listening
+from kws_training.finetune import settings_from
+from kws_training.inputs import Inputs
+from kws_training.listening import ListeningData
+from kws_training.own_words.data import Composition
+from kws_training.run import train
+
+STEPS = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short():
+    """Epochs of three steps of everything that the recipe draws."""
+    usual = listening.COMPOSITION
+    with pytest.MonkeyPatch.context() as patch:
+        small = Composition(batches=STEPS, heard=48, shares=usual.shares, latest=usual.latest)
+        patch.setattr(listening, "COMPOSITION", small)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(corpus, base, tmp_path_factory) -> Path:  # noqa: F811
+    out = tmp_path_factory.mktemp("run") / "listener"
+    result = command(
+        *("--data", corpus, "--words", "low,high", "--base", base, "--out", out, "--recipe", "listening"),
+        *("--epochs", 2),
+    )
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_it_makes_a_model_of_the_words_and_says_how(run, base):  # noqa: F811
+    made = load(run)
+    assert made.class_names == ["low", "high", "_unknown_", "_silence_"]
+    assert made.provenance["recipe"]["stages"] == ["listening 2 epochs"]
+    assert made.provenance["base_sha256"] == load(base).checkpoint_sha256
+    record = json.loads((run / "record.json").read_text())
+    assert [row["stage"] for row in record["epochs"]] == ["listening", "listening"]
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(corpus, base, run, tmp_path):  # noqa: F811
+    out, settings = tmp_path / "cut", settings_from(load(base), TASK, 2, recipe="listening")
+    with pytest.raises(KeyboardInterrupt):
+        train(Inputs(corpus, base=base), out, settings, StopAfter(STEPS + 1), plain)
+    result = command("--out", out, "--resume")
+    assert result.exit_code == 0, result.output
+    one, other = (checkpoint.load(folder / "student.pt")["network"] for folder in (run, out))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_training_windows_are_composed_and_validation_is_of_the_clips(data):  # noqa: F811
+    composed = ListeningData(data)
+    assert composed.validation_features is data.validation_features
+    assert composed.validation_labels is data.validation_labels
+    assert composed.counts() == data.counts() and composed.hash == data.hash
+    own = [len(voices) for voices in composed.training.voices]
+    assert own == [data.counts()["low"], data.counts()["high"]]
+    assert len(composed.training.speech) == data.counts()["_unknown_"]
+    batches = list(composed.epoch(0, 0, 32))
+    assert len(batches) == STEPS == composed.steps(32)
+    preset = PRESETS["bifsmn"]
+    assert all(features.shape == (32, preset.n_mels, preset.frames) for features, _, _ in batches)
+    assert set(torch.cat([labels for _, labels, _ in batches]).tolist()) == {0, 1, 2, 3}
+
+
+def test_every_word_is_drawn_as_often_and_ends_within_half_a_second_of_the_window(data):  # noqa: F811
+    composed = ListeningData(data)
+    rng = np.random.default_rng(0)
+    labels = np.array([composed.scenes.draw(rng)[1] for _ in range(2000)])
+    low, high = (labels == 0).sum(), (labels == 1).sum()
+    assert low == pytest.approx(high, rel=0.2)
+    assert composed.scenes._latest == round(listening.LATE * 16000)
+
+
+def test_recordings_without_the_words_are_running_speech(data):  # noqa: F811
+    talk = [np.ones(16000, np.int16)]
+    assert ListeningData(data, talk).training.running == talk
+    assert ListeningData(data).training.running == []
+
+
+def test_a_share_of_unknown_is_refused(corpus, base, tmp_path):  # noqa: F811
+    result = command(
+        *("--data", corpus, "--words", "low,high", "--base", base, "--out", tmp_path / "x"),
+        *("--recipe", "listening", "--unknown", 2),
+    )
+    assert "--unknown beside --recipe listening" in str(result.exception)
+
+
+def test_a_task_without_other_words_is_refused(tmp_path):
+    path = tmp_path / "base.kws"
+    save(random_model(5, n_blocks=2, channels=64, hidden=128, preset=PRESETS["bifsmn"]), path)
+    with pytest.raises(KwsError, match="this task has no such class"):
+        settings_from(load(path), TASKS["35"], recipe="listening")
