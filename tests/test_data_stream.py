@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -183,9 +184,7 @@ def test_a_run_of_other_words_never_says_a_phrase_that_is_to_be_found(corpus) ->
     said = [label for section in mix.sections() for label in section.labels]
     assert {label.word for label in said} == {"yes", "no", "yes_no"}
     in_runs = [
-        (one.word, next_one.word)
-        for one, next_one in zip(said, said[1:], strict=False)
-        if next_one.start - one.end < 4801
+        (one.word, next_one.word) for one, next_one in itertools.pairwise(said) if next_one.start - one.end < 4801
     ]
     assert ("no", "yes") in in_runs and ("no", "no") in in_runs and ("yes", "no") not in in_runs
 
