@@ -35,7 +35,7 @@ WARMUP = 1.0
 
 EPOCHS = 12
 """Of a training run on clips."""
-LISTENING_EPOCHS = 60
+LISTENING_EPOCHS = 40
 """Of one on composed windows; such an epoch is a third as long."""
 MEASURED_BATCHES = 4
 

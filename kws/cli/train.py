@@ -83,7 +83,7 @@ def train(
         str,
         typer.Option(
             help="Stages: standard; quick for a try; listening, among other words; running, so for a --student; "
-            "of a --base: standard, or noise, for rooms that are not quiet."
+            "of a --base: standard; noise, for rooms that are not quiet; listening, to make a listener of it."
         ),
     ] = "standard",
     network: Annotated[
