@@ -27,11 +27,13 @@ from kws.own_words.material import HOLD_OUT_EVERY, HOLD_OUT_FROM, gather
 from kws.own_words.mine import mine
 from kws.own_words.project import Project, base_of, checked
 from kws_training import finetune
+from kws_training.composed import data as composed_data
+from kws_training.composed import hard
+from kws_training.composed.data import Composition
+from kws_training.composed.pieces import Piece, Pieces
+from kws_training.composed.scenes import Scenes
 from kws_training.own_words import data as scene_data
-from kws_training.own_words import hard, make
-from kws_training.own_words.data import Composition
-from kws_training.own_words.pieces import Piece, Pieces
-from kws_training.own_words.scenes import Scenes
+from kws_training.own_words import make
 
 RATE = 16000
 VOICES = [f"{number:08x}" for number in range(60)]
@@ -166,9 +168,17 @@ def test_an_interrupted_training_goes_on_and_ends_the_same(project, finished):
     assert watcher.epochs == 1 and project.model.read_bytes() == finished[0].model.read_bytes()
 
 
+def give_takes(project: Project, words: dict[str, tuple[float, float]]) -> None:
+    rng = np.random.default_rng(1)
+    for word, (low, high) in words.items():
+        names = [f"ada_nohash_{number}.wav" for number in range(3)]
+        write(project.own_recordings / word, names, [glide(low, high, rng) for _ in names])
+
+
 def test_every_epoch_draws_what_the_network_then_takes_for_a_word(project, monkeypatch):
+    give_takes(project, {"rise": (300, 900), "fall_off": (1500, 500)})
     sought, drawn = [], []
-    seek, draw = scene_data.hard_pieces, Scenes.draw
+    seek, draw = composed_data.hard_pieces, Scenes.draw
 
     def seeking(network, *arguments):
         found = seek(network, *arguments)
@@ -180,14 +190,23 @@ def test_every_epoch_draws_what_the_network_then_takes_for_a_word(project, monke
             drawn.append(scenes.pieces.hard)
         return draw(scenes, rng)
 
-    monkeypatch.setattr(scene_data, "hard_pieces", seeking)
+    monkeypatch.setattr(composed_data, "hard_pieces", seeking)
     monkeypatch.setattr(Scenes, "draw", drawing)
     made(project)
-    assert len(sought) == 2 and all(0 < len(found) <= 48 // hard.HARD for _, found in sought)
+    assert len(sought) == 2 and all(0 < len(found) <= 48 // hard.ONE_IN for _, found in sought)
     assert not torch.equal(sought[0][0], sought[1][0])
     # All windows of an epoch, and none of another, are drawn with what was found before it.
     assert len(drawn) == 2 * 3 * 12
     assert all(part is sought[index // 36][1] for index, part in enumerate(drawn))
+
+
+def test_synthesised_voices_alone_are_given_no_hard_examples(project, monkeypatch):
+    give_takes(project, {"rise": (300, 900)})
+    found = []
+    seek = composed_data.hard_pieces
+    monkeypatch.setattr(composed_data, "hard_pieces", lambda *arguments: found.append(seek(*arguments)) or found[-1])
+    made(project)
+    assert found == [[], []]
 
 
 def test_what_was_spoken_for_other_words_is_spoken_anew_and_that_is_said(done, monkeypatch):

@@ -137,7 +137,8 @@ def _takes(recordings: list[list[Clip]], most: int) -> list[Take]:
     given = max(0, count - HELD_OUT)
     # How much further on each word's recording is than the first word's.
     further = itertools.product([0], *[range(given)] * (len(recordings) - 1))
-    order = [tuple((first + by) % given for by in ways) for ways in further for first in range(given)][:most]
+    ways = (tuple((first + by) % given for by in steps) for steps in further for first in range(given))
+    order = list(itertools.islice(ways, most))
     order += [(index,) * len(recordings) for index in range(given, count)]
     return [tuple(clips[index] for clips, index in zip(recordings, at, strict=True)) for at in order]
 

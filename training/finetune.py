@@ -36,7 +36,7 @@ WARMUP = 1.0
 EPOCHS = 12
 """Of a training run on clips."""
 LISTENING_EPOCHS = 40
-"""Of one on composed windows; such an epoch is a third as long."""
+"""Of one on composed windows, whose epochs are of one length whatever the corpus."""
 MEASURED_BATCHES = 4
 
 
@@ -164,7 +164,9 @@ def settings_from(
                 f"--unknown beside --recipe {LISTENING} of a --base: it has shares of its own; leave it out."
             )
         if not task.fillers:
-            raise KwsError(f"--recipe {LISTENING} trains _unknown_, and this task has no such class; choose another.")
+            raise KwsError(
+                f"--recipe {LISTENING} trains _unknown_, and this task has no such class; choose another --task."
+            )
         epochs = LISTENING_EPOCHS if epochs is None else checked_epochs(epochs)
         return settings_of(task.words, topology, epochs, seed, stage=LISTENING)
     drawing = RECIPES[recipe]

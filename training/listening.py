@@ -2,7 +2,7 @@
 
 What ``kws new`` does for own words, for the words of a task: a word anywhere in the last half second of the window or
 not whole, amid other speech or pauses, in a room, over noise; every word as often as any other; and hard examples that
-the network finds itself among the other words (``kws_training.own_words.hard``).
+the network finds itself among the other words (``kws_training.composed.hard``).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from kws_training.composed.data import ComposedData, Composition
+from kws_training.composed.pieces import Piece, Pieces, piece_of
+from kws_training.composed.scenes import Shares
 from kws_training.dataset import TrainingData
-from kws_training.own_words.data import ComposedData, Composition
-from kws_training.own_words.pieces import Piece, Pieces, piece_of
-from kws_training.own_words.scenes import Shares
 from kws_training.running import LATE
 
 COMPOSITION = Composition(
@@ -47,7 +47,7 @@ class ListeningData(ComposedData):
             speech=pieces(data.members[n_words]),
             false=[],
             running=list(negatives),
-            noise=data.noise.numpy(),
+            noise=np.concatenate([data.noise.numpy(), pcm[data.members[n_words + 1]].reshape(-1)]),
         )
         super().__init__(data.task, data.preset, training, data.seed, COMPOSITION)
         self.validation_features, self.validation_labels = data.validation_features, data.validation_labels

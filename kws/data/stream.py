@@ -250,7 +250,8 @@ class Mix:
 
     def _say_any(self, said: list[str]) -> bool:
         """Whether the last of these words in a row are one of the words to be found."""
-        return any("_".join(said[start:]) in self.words for start in range(len(said)))
+        wanted = {word.casefold() for word in self.words}
+        return any("_".join(said[start:]).casefold() in wanted for start in range(len(said)))
 
     def _section(self, turns: Iterator[str], index: int, samples: int) -> Section:
         # Draws of their own for the background: the words are the same over any, and over none.

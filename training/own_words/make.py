@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,13 @@ from kws.own_words.project import Project
 from kws.own_words.recall import Recall, recall
 from kws.own_words.spoken import is_outdated, speak_project
 from kws_training import checkpoint
+from kws_training.composed.data import Composition
+from kws_training.composed.pieces import Pieces
 from kws_training.config import Settings
 from kws_training.finetune import HardTuning, settings_of
 from kws_training.loop import CHECKPOINT, Watcher, load_state
-from kws_training.own_words.data import Composition, SceneData
-from kws_training.own_words.pieces import Pieces, Progress, read_pieces
+from kws_training.own_words.data import SceneData
+from kws_training.own_words.pieces import Progress, read_pieces
 from kws_training.run import to_model
 from kws_training.unfold import measure, require_features, topology_of, unfold
 
@@ -54,6 +56,9 @@ to last, as many as a model averages before it is calibrated. Calibration averag
 """
 
 COMPOSITION = Composition()
+"""Where people's takes say every word. Of synthesised voices alone a network would learn from hard examples, which are
+people, that people never say the words.
+"""
 
 START = "start.txt"
 """In the run's folder: what its training started from, and how it goes."""
@@ -175,7 +180,8 @@ def _train(
     """The trained model; trains what is left to train."""
     watcher.part("Composing")
     task = Task(project.name, project.classes)
-    data = SceneData(task, preset, training, validation, project.seed, COMPOSITION)
+    composition = COMPOSITION if all(training.takes) else replace(COMPOSITION, heard=0)
+    data = SceneData(task, preset, training, validation, project.seed, composition)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
     topology = topology_of(base, preset.name, len(task.class_names))

@@ -1,69 +1,22 @@
-"""Recordings in memory as pieces: samples, where the speech in them is, and how loud."""
+"""A project's recordings, read into memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kws.data.audio import SAMPLE_RATE, read_audio
-from kws.data.stream import speech_extent
+from kws.data.audio import read_audio
 from kws.data.tasks import BACKGROUND_STRETCH, Clip
 from kws.errors import KwsError
 from kws.own_words.material import Material
+from kws_training.composed.pieces import Pieces, piece_of
 
 Progress = Callable[[Iterable, int, str], Iterable]
-_MARGIN = SAMPLE_RATE // 20
 _WORKERS = 4
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A recording.
-
-    Attributes:
-        pcm: int16 [n], with at most 50 ms around its speech.
-        first, last: its first sample of speech, and the one after the last.
-        level: RMS of its speech, dBFS.
-    """
-
-    pcm: NDArray[np.int16]
-    first: int
-    last: int
-    level: float
-
-    @property
-    def length(self) -> int:
-        """Samples of speech."""
-        return self.last - self.first
-
-
-@dataclass
-class Pieces:
-    """One split of a project's material.
-
-    Attributes:
-        takes, voices: by class, in class order.
-        near, speech, false: other speech.
-        running: long recordings of it, int16 [n].
-        noise: background recordings one after another, int16 [n].
-        skipped: for every recording that was left out, a sentence that says why.
-        hard: other speech that a network is nearest to taking for a word; none until one has heard it.
-    """
-
-    takes: list[list[Piece]]
-    voices: list[list[Piece]]
-    near: list[Piece]
-    speech: list[Piece]
-    false: list[Piece]
-    running: list[NDArray[np.int16]]
-    noise: NDArray[np.int16]
-    skipped: dict[Path, str] = field(default_factory=dict)
-    hard: list[Piece] = field(default_factory=list)
 
 
 def read_pieces(material: Material, classes: tuple[str, ...], split: str, progress: Progress) -> Pieces:
@@ -99,13 +52,6 @@ def _try_to_read(clip: Clip) -> NDArray[np.int16] | str:
     except KwsError as error:
         return str(error)
     return pcm if pcm.any() else f"{clip.path}: digital silence; remove it or record it again."
-
-
-def piece_of(pcm: NDArray[np.int16]) -> Piece:
-    """The piece that a recording, int16 [n], holds."""
-    first, last, level = speech_extent(pcm)
-    start, end = max(0, first - _MARGIN), min(len(pcm), last + _MARGIN)
-    return Piece(pcm[start:end].copy(), first - start, last - start, level)
 
 
 def _noise(paths: list[Path], split: str, skipped: dict[Path, str]) -> NDArray[np.int16]:

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from kws.features import PRESETS
+from kws_training.composed import hard as module
+from kws_training.composed.hard import hard_pieces
+from kws_training.composed.pieces import Piece, Pieces
 from kws_training.features import LogMel
-from kws_training.own_words import hard as module
-from kws_training.own_words.hard import hard_pieces
-from kws_training.own_words.pieces import Piece, Pieces
 
 PRESET = PRESETS["bifsmn"]
 SAMPLES = PRESET.window_samples

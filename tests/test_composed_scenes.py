@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from kws.features import PRESETS
-from kws_training.own_words import scenes as module
-from kws_training.own_words.pieces import Piece, Pieces
-from kws_training.own_words.scenes import PART, WHOLE, Scenes, Shares
+from kws_training.composed import scenes as module
+from kws_training.composed.pieces import Piece, Pieces
+from kws_training.composed.scenes import PART, WHOLE, Scenes, Shares
 
 RATE = 16000
 SAMPLES = PRESETS["bifsmn"].window_samples

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kws.data.audio import SAMPLE_RATE, level_dbfs
 from kws.data.stream import at_speed, drawn_samples, lay
 from kws.evaluate.degrade import reverberate
-from kws_training.own_words.pieces import Piece, Pieces
+from kws_training.composed.pieces import QUIET, Piece, Pieces
 
 WHOLE, PART = 0.92, 0.6
 LEAST_PART = 0.2
@@ -153,7 +153,8 @@ class Scenes:
             recording = running[int(rng.integers(len(running)))]
             start = int(rng.integers(max(1, len(recording) - len(scene))))
             wave = recording[start : start + len(scene)].astype(np.float64)
-            scene[: len(wave)] += wave * _gain(level, level_dbfs(wave))
+            loudness = level_dbfs(wave)
+            scene[: len(wave)] += wave * (_gain(level, loudness) if loudness > QUIET else 1.0)
             return
         if not speech:
             return

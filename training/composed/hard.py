@@ -18,17 +18,15 @@ from torch import Tensor
 
 from kws.data.audio import level_dbfs
 from kws.data.stream import lay
+from kws_training.composed.pieces import QUIET, Piece, Pieces
 from kws_training.features import LogMel
 from kws_training.networks import BiFSMN
-from kws_training.own_words.pieces import Piece, Pieces
 
-HARD = 8
-"""One of so many that are heard is drawn more often."""
+ONE_IN = 8
+"""Of so many that are heard is drawn more often."""
 
 _RUNNING = 0.5
 """Part of those heard that long recordings have, however long they are."""
-_QUIET = -60.0
-"""A stretch of a long recording below it, in dBFS, is a pause."""
 _LEVEL, _FLOOR = -26.0, -70.0
 """Of the speech that is heard, and of the hiss below it, dBFS."""
 _BATCH = 128
@@ -48,7 +46,7 @@ def hard_pieces(
         rng: of the draws.
 
     Returns:
-        Pieces none of which is longer than a window, as many for each word.
+        Pieces none of which is longer than a window, up to as many for each word; some are nearest to several.
     """
     samples = log_mel.preset.window_samples
     heard = _drawn(pieces, most, samples, rng)
@@ -58,7 +56,7 @@ def hard_pieces(
     with torch.no_grad():
         scores = torch.cat([_scores(network, log_mel(batch), deltas) for batch in _batches(heard, samples, rng)])
     n_words = len(pieces.voices)
-    count = max(1, len(heard) // HARD // n_words)
+    count = max(1, len(heard) // ONE_IN // n_words)
     best = torch.argsort(scores[:, :n_words], dim=0, descending=True)[:count]
     return [heard[index] for index in dict.fromkeys(best.flatten().tolist())]
 
@@ -72,7 +70,7 @@ def _drawn(pieces: Pieces, most: int, samples: int, rng: np.random.Generator) ->
     lengths = np.array([len(recording) for recording in pieces.running], np.float64)
     for index in rng.choice(len(lengths), from_running, p=lengths / lengths.sum()) if from_running else ():
         found.append(_cut(pieces.running[index], samples, rng))
-    return [piece for piece in found if piece.level > _QUIET]
+    return [piece for piece in found if piece.level > QUIET]
 
 
 def _cut(wave: NDArray[np.int16], samples: int, rng: np.random.Generator) -> Piece:
