@@ -16,7 +16,7 @@ MODELS = sorted(path.stem for path in (ROOT / "models").glob("*.kws"))
 
 def test_the_default_model_ships_and_all_of_it_is_small():
     assert DEFAULT in MODELS and set(shipped()) == set(MODELS)
-    assert sum(path.stat().st_size for path in (ROOT / "models").iterdir()) < 700_000
+    assert sum(path.stat().st_size for path in (ROOT / "models").iterdir()) < 900_000
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -46,4 +46,5 @@ def test_c_and_torch_agree_to_the_bit_at_every_depth(name):
             c_logits, c_trace = engine.network_traced(one, delta)
             assert np.array_equal(c_trace, trace[index].numpy())
             assert np.array_equal(c_logits, logits[index].numpy())
-        assert len(set(logits.argmax(1).tolist())) > 1
+        # A good listener takes none of this noise for a word, but every class must have been asked.
+        assert all(len(set(scores)) > 1 for scores in logits.T.tolist())
