@@ -207,7 +207,7 @@ def test_what_was_made_with_other_options_is_not_mixed_with_this(
     own_words.keep_options(asked)
     own_words.keep_options(asked)
     with monkeypatch.context() as patch:
-        patch.setattr(own_words, "voices_there", lambda: ["another"])
+        patch.setattr(own_words, "made_with", lambda: {"voices": ["another"]})
         with pytest.raises(KwsError, match="made with other options"):
             own_words.keep_options(asked)
     asked.words, asked.speakers = ["ho"], 1

@@ -235,15 +235,15 @@ def stream(model: FoldedModel, held_out: Sequence[Clip], where: Ground, snr: flo
     return hear_mix(model, mix, None)
 
 
-def voices_there() -> list[str]:
-    """The neural voices that models are made with: those that are installed."""
-    return [voice.name for voice in neural.voices(Project.language)]
+def made_with() -> dict[str, Any]:
+    """What models are made with beside options: the neural voices that are installed, and how kws trains."""
+    return {"voices": [voice.name for voice in neural.voices(Project.language)], "recipe": RECIPE}
 
 
 def keep_options(options: argparse.Namespace) -> None:
     """Raises KwsError where what is in OUT was made with other options: it would be mixed with what is not there."""
     wanted = {name: value for name, value in vars(options).items() if name not in ("out", "words")}
-    content = json.dumps({**wanted, "voices": voices_there(), "recipe": RECIPE}, default=str, sort_keys=True)
+    content = json.dumps({**wanted, **made_with()}, default=str, sort_keys=True)
     path = options.out / OPTIONS
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -265,7 +265,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
         raise KwsError(f"{options.base} answers to '{min(known)}' already; choose other --words.")
     grounds = {word: ground(corpus, word, options.speakers, max(counts)) for word in options.words}
     keep_options(options)
-    results, speaking = [], voices_there()
+    results, how = [], made_with()
     for word, where in grounds.items():
         folder = options.out / folder_name(word)
         shared = Project(
@@ -284,7 +284,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
             project = checked(replace(shared, folder=folder / name))
             model = made(project, takes[:count], voices)
             voices = voices or project.spoken
-            one = {"word": word, "takes": count, "speaker": speaker, "model": name, "voices": speaking}
+            one = {"word": word, "takes": count, "speaker": speaker, "model": name, **how}
             for label, snr in SNRS.items():
                 path = folder / f"{count}-{speaker}-{label.replace(' ', '')}.json"
                 one[label] = measure(path, model, stream, takes[-HELD_OUT:], where, snr, options.minutes)
