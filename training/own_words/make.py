@@ -56,8 +56,8 @@ to last, as many as a model averages before it is calibrated. Calibration averag
 """
 
 COMPOSITION = Composition()
-"""Where people's takes say every word. Of synthesised voices alone a network would learn from hard examples, which are
-people, that people never say the words.
+"""Where people's takes say every word. Of synthesised voices alone a network might learn from hard examples, which are
+mostly people, that people never say the words.
 """
 
 START = "start.txt"
