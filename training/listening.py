@@ -1,8 +1,8 @@
 """Clips of a corpus in composed windows, to make a listener of a model that was trained on clips.
 
-What ``kws new`` does for own words, for the words of a task: a word that ended at most half a second
-before the window, or that is not whole, amid other speech or pauses, in a room, over noise; every word as often as any
-other; and hard examples that the network finds itself among the other words (``kws_training.composed.hard``).
+What ``kws new`` does for own words, for the words of a task: a word that ended at most half a second before its window
+does, or that is not whole, amid other speech or pauses, in a room, over noise; every word as often as any other; and
+hard examples that the network finds itself among the other words (``kws_training.composed.hard``).
 """
 
 from __future__ import annotations
