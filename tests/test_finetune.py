@@ -49,15 +49,20 @@ def test_the_base_gives_shape_and_start(run, base):
         assert np.mean(one.expand_weight == other.expand_weight) > 0.9
 
 
-def test_an_interrupted_run_ends_with_the_same_weights(corpus, data, base, run, tmp_path):  # noqa: F811
-    out, settings = tmp_path / "cut", settings_from(load(base), TASK, 2)
-    steps = data.steps(settings.batch, settings.stages[0].unknown)
+def ends_the_same_when_interrupted(corpus, base, run, out, settings, steps) -> bool:  # noqa: F811
+    """Whether a run in ``out`` that is cut off in its second epoch, of ``steps`` batches, ends as ``run`` did."""
     with pytest.raises(KeyboardInterrupt):
         train(Inputs(corpus, base=base), out, settings, StopAfter(steps + 1), plain)
     result = command("--out", out, "--resume")
     assert result.exit_code == 0, result.output
     one, other = (checkpoint.load(folder / "student.pt")["network"] for folder in (run, out))
-    assert all(torch.equal(one[key], other[key]) for key in one)
+    return all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(corpus, data, base, run, tmp_path):  # noqa: F811
+    settings = settings_from(load(base), TASK, 2)
+    steps = data.steps(settings.batch, settings.stages[0].unknown)
+    assert ends_the_same_when_interrupted(corpus, base, run, tmp_path / "cut", settings, steps)
 
 
 def test_the_recipe_of_noise_is_louder_and_draws_thin_words_more_often(base):

@@ -10,14 +10,14 @@ import pytest
 import soundfile
 import torch
 from random_model import random_model
-from test_finetune import base, command  # noqa: F401  (a fixture, and what calls the command)
-from test_training import TASK, StopAfter, corpus, data, plain  # noqa: F401  (fixtures)
+from test_finetune import base, command, ends_the_same_when_interrupted  # noqa: F401  (base: a fixture)
+from test_training import TASK, corpus, data, plain  # noqa: F401  (fixtures)
 
 from kws.data.tasks import SILENCE, TASKS, scan
 from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import load, save
-from kws_training import checkpoint, listening
+from kws_training import listening
 from kws_training.composed import data as composed_data
 from kws_training.composed.data import Composition
 from kws_training.composed.scenes import Scenes
@@ -62,13 +62,8 @@ def test_it_makes_a_model_of_the_words_and_says_how(run, base):  # noqa: F811
 
 
 def test_an_interrupted_run_ends_with_the_same_weights(corpus, base, run, tmp_path):  # noqa: F811
-    out, settings = tmp_path / "cut", settings_from(load(base), TASK, 2, recipe="listening")
-    with pytest.raises(KeyboardInterrupt):
-        train(Inputs(corpus, base=base), out, settings, StopAfter(STEPS + 1), plain)
-    result = command("--out", out, "--resume")
-    assert result.exit_code == 0, result.output
-    one, other = (checkpoint.load(folder / "student.pt")["network"] for folder in (run, out))
-    assert all(torch.equal(one[key], other[key]) for key in one)
+    settings = settings_from(load(base), TASK, 2, recipe="listening")
+    assert ends_the_same_when_interrupted(corpus, base, run, tmp_path / "cut", settings, STEPS)
 
 
 def test_training_windows_are_composed_and_validation_is_of_the_clips(data):  # noqa: F811
