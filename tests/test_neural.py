@@ -300,6 +300,37 @@ def test_a_text_that_nobody_asked_for_may_be_left_out(packages, project, monkeyp
     assert len(list((project.spoken / spoken.NEAR).iterdir())) == 5 + 4  # eSpeak NG's and hibari's
 
 
+def test_networks_say_half_of_the_sentences_and_espeak_the_others(packages, tmp_path, monkeypatch):
+    out, told = tmp_path / "talk", []
+
+    def speak(count: int = 11) -> int:
+        voices = neural.voices("en", [voice_file(tmp_path, "many", speakers=900)])
+        return spoken.speak_sentences(
+            ["house"], out, count, replace=True, progress=lambda *state: told.append(state), voices=voices
+        )
+
+    assert speak() == 11 == len(list(out.iterdir())) and told[-1] == ("sentences", 11, 11)
+    assert len(FakePiper.said) == 2 and len(HIBARI) == 1  # of five that three voices share evenly
+    assert not any("house" in text for text, _ in FakePiper.said)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    speak()
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    monkeypatch.setattr(FakePiper, "synthesize", lambda self, text, how: [])
+    assert speak() == 9 == len(list(out.iterdir()))
+    assert speak(2) == 2 == len(list(out.iterdir()))  # too few for every voice to say one
+
+
+def test_the_command_has_networks_say_sentences_and_no_words(packages, tmp_path):
+    voice = voice_file(tmp_path, "many", speakers=900)
+    sentences = ["data", "synth", "house", "--sentences", "--voice", str(voice), "--count", "8"]
+    done = CliRunner().invoke(application(), [*sentences, "--out", str(tmp_path / "talk")])
+    assert done.exit_code == 0, done.output
+    assert "8 sentences in" in done.output and "by eSpeak NG, en_US-joe-medium, hibari, many, none of" in done.output
+    words = [argument for argument in sentences if argument != "--sentences"]
+    refused = CliRunner().invoke(application(), [*words, "--out", str(tmp_path / "words")])
+    assert "--voice goes with --sentences" in str(refused.exception)
+
+
 def test_a_voice_that_says_nothing_is_one_sentence(packages, project, monkeypatch):
     monkeypatch.setattr(FakePiper, "synthesize", lambda self, text, how: [])
     with pytest.raises(KwsError, match="The voice 'en_US-joe-medium' says nothing for 'house'; spell it another way"):

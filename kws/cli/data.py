@@ -89,11 +89,23 @@ def synth(
         bool,
         typer.Option("--sentences", help="Speak COUNT sentences in which no WORD is heard, for kws train --negatives."),
     ] = False,
+    voices: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--voice",
+            metavar="FILE.onnx",
+            help="A voice of Piper, to speak sentences beside the neural voices that are installed.",
+        ),
+    ] = None,
 ) -> None:
-    """Speak words with eSpeak NG in many voices, rates and pitches, one folder a word."""
+    """Speak words with eSpeak NG in many voices, rates and pitches, one folder a word.
+
+    Of sentences (--sentences) the neural voices that are installed, if there are any, say half.
+    """
     from rich.console import Console
     from rich.progress import MofNCompleteColumn
 
+    from kws.data import neural
     from kws.data.synth import synthesise
     from kws.errors import KwsError
     from kws.own_words.spoken import speak_sentences
@@ -101,14 +113,20 @@ def synth(
     if sentences:
         if noise:
             raise KwsError("--noise goes with words, not with --sentences; ask for each in a run of its own.")
+        networks = neural.voices(language, voices or ())
         with _progress(Console(stderr=True), MofNCompleteColumn()) as bar:
             task = bar.add_task("Speaking", total=count)
-            speak_sentences(
-                words, out, count, seed, language, replace, lambda _, done, total: bar.update(task, completed=done)
-            )
-        text = f"{count} sentences in {out}, none of which says {', '.join(words)}"
+
+            def tell(_: str, done: int, __: int) -> None:
+                bar.update(task, completed=done)
+
+            made = speak_sentences(words, out, count, seed, language, replace, tell, networks)
+        by = ", ".join(["eSpeak NG", *(voice.name for voice in networks)])
+        text = f"{made} sentences in {out} by {by}, none of which says {', '.join(words)}"
         Console().print(text, markup=False, highlight=False, soft_wrap=True)
         return
+    if voices:
+        raise KwsError("--voice goes with --sentences; words are spoken by eSpeak NG alone.")
     with _progress(Console(stderr=True), MofNCompleteColumn()) as bar:
         task = bar.add_task("Speaking", total=count * len(words))
         folders = synthesise(

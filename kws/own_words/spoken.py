@@ -96,8 +96,12 @@ def speak_project(project: Project, progress: Progress | None = None) -> list[Pa
     for name in missing:
         texts = list(_texts(project, name, _amount(project, name)))
         rng = np.random.default_rng([project.seed, *name.encode()])
-        said = itertools.chain(_say(texts, project.language, rng), *(_say_neural(project, name, one) for one in voices))
-        clips = list(_told(said, name, done, total, progress))
+        said = [_say(texts, project.language, rng)]
+        for voice in voices:
+            texts = list(_texts(project, name, _neural_amount(name, voice), voice.name))
+            rng = np.random.default_rng([project.seed, *name.encode(), *voice.name.encode()])
+            said.append(_say_neural(texts, voice, rng, required=name not in (NEAR, SPEECH)))
+        clips = list(_told(itertools.chain(*said), name, done, total, progress))
         write_folder(project.spoken / name, clips)
         written.append(project.spoken / name)
         done += len(clips)
@@ -129,7 +133,8 @@ def speak_sentences(
     language: str = "en",
     replace: bool = False,
     progress: Progress | None = None,
-) -> None:
+    voices: Sequence[neural.Voice] = (),
+) -> int:
     """Speaks ``count`` sentences of common words, in which no word of ``without`` is heard, to ``out/*.wav``.
 
     The folder appears when complete. The same arguments give the same files.
@@ -137,10 +142,14 @@ def speak_sentences(
     Args:
         replace: write into a folder of recordings, and remove those.
         progress: told of every finished sentence.
+        voices: that say half of the sentences, as many each; eSpeak NG says the others.
+
+    Returns:
+        Sentences there are: fewer than asked for where a neural voice says nothing for one.
 
     Raises:
-        KwsError: ``out`` is not empty (unless ``replace``) or holds more than recordings, no eSpeak NG, or a language
-            or word that it cannot speak.
+        KwsError: ``out`` is not empty (unless ``replace``) or holds more than recordings, no eSpeak NG, a language or
+            word that it cannot speak, or a neural voice that cannot be used.
     """
     check_request(count, seed)
     for word in without:
@@ -151,9 +160,16 @@ def speak_sentences(
         raise KwsError(f"{out}: is not empty; choose another --out, or --replace the recordings in it.")
     if others := held - set(recordings(out) if held else []):
         raise KwsError(f"{out}: holds {min(others).name}, which is no recording; choose another --out.")
-    rng = np.random.default_rng([seed, *SPEECH.encode()])
-    clips = _say(list(_sentences(without, count, seed, language)), language, rng)
-    write_folder(out, list(_told(clips, "sentences", 0, count, progress)))
+    each = count // 2 // len(voices) if voices else 0
+    texts = list(_sentences(without, count - each * len(voices), seed, language))
+    said = [_say(texts, language, np.random.default_rng([seed, *SPEECH.encode()]))]
+    for voice in voices:
+        texts = list(_sentences(without, each, seed, language, voice.name))
+        rng = np.random.default_rng([seed, *SPEECH.encode(), *voice.name.encode()])
+        said.append(_say_neural(texts, voice, rng, required=False))
+    clips = list(_told(itertools.chain(*said), "sentences", 0, count, progress))
+    write_folder(out, clips)
+    return len(clips)
 
 
 def _told(clips: Iterable[Said], name: str, done: int, total: int, progress: Progress | None) -> Iterator[Said]:
@@ -246,16 +262,17 @@ def _say(texts: Sequence[str], language: str, rng: np.random.Generator) -> Itera
             yield name, finish(np.asarray(samples, np.int16), round(rate * rng.uniform(*_HEADS)), rng)
 
 
-def _say_neural(project: Project, name: str, voice: neural.Voice) -> Iterator[Said]:
-    """The clips of a folder by ``voice``, its speakers in turn."""
-    rng = np.random.default_rng([project.seed, *name.encode(), *voice.name.encode()])
+def _say_neural(texts: Sequence[str], voice: neural.Voice, rng: np.random.Generator, required: bool) -> Iterator[Said]:
+    """The clips of ``texts`` by ``voice``, its speakers in turn; without those for which it says nothing, unless they
+    are ``required``.
+    """
     say = voice.load(int(rng.integers(2**31)))
-    for index, text in enumerate(_texts(project, name, _neural_amount(name, voice), voice.name)):
+    for index, text in enumerate(texts):
         speaker = index % voice.speakers
         rate, samples = say(text, speaker, rng)
         if not samples.any():
-            if name in (NEAR, SPEECH):
-                continue  # nobody asked for this very text
+            if not required:
+                continue
             raise KwsError(f"The voice '{voice.name}' says nothing for '{text}'; spell it another way.")
         file = f"{_neural_speaker(voice, speaker)}_nohash_{index // voice.speakers}.wav"
         yield file, finish(samples, round(rate * rng.uniform(*_NEURAL_HEADS)), rng)
