@@ -1,4 +1,4 @@
-"""Hard examples: what a network is nearest to taking for a word is found, evenly for every word, and reproducibly."""
+"""Hard examples: what a network is most mistaken about is found, evenly for every word, and reproducibly."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import torch
 
 from kws.features import PRESETS
 from kws_training.composed import hard as module
-from kws_training.composed.hard import hard_pieces
+from kws_training.composed.hard import Ear, hard_pieces, hard_words
 from kws_training.composed.pieces import Piece, Pieces
+from kws_training.composed.scenes import Manner, Scenes, Shares
 from kws_training.features import LogMel
 
 PRESET = PRESETS["bifsmn"]
@@ -43,8 +44,13 @@ def pieces(speech, running=()) -> Pieces:
     return Pieces([[], []], [[tone(500)], [tone(500)]], [], list(speech), [], list(running), np.zeros(0, np.int16))
 
 
-def seek(material: Pieces, most: int = 200, seed: int = 0) -> list[Piece]:
-    return hard_pieces(Pitch(), LogMel(PRESET), material, DELTAS, most, np.random.default_rng(seed))
+def ear() -> Ear:
+    return Ear(Pitch(), LogMel(PRESET), DELTAS)
+
+
+def seek(material: Pieces, most: int = 200, seed: int = 0, runs: int = 0) -> list[Piece]:
+    scenes = Scenes(material, SAMPLES, Shares(), Manner(joined=1.0))
+    return hard_pieces(ear(), scenes, most, runs, np.random.default_rng(seed))
 
 
 def test_one_in_eight_is_kept_and_sounds_most_like_a_word():
@@ -105,8 +111,31 @@ def test_many_hours_of_running_speech_leave_half_of_the_hearing_to_other_words()
     assert len({id(piece) for piece in drawn}) == 64
 
 
+def test_runs_of_other_speech_are_heard_beside_single_pieces():
+    found = seek(pieces([tone(1500, 4000) for _ in range(16)]), most=16, runs=64)
+    assert len(found) == 80 // 8
+    windows = [piece for piece in found if piece.length == SAMPLES]
+    assert len(windows) >= 5 and all(piece.level == pytest.approx(-26, abs=3) for piece in windows)
+
+
 def test_without_other_speech_there_is_nothing_to_find():
-    assert seek(pieces([])) == []
+    assert seek(pieces([]), runs=64) == []
+
+
+def test_the_recordings_of_a_word_that_sound_least_like_it_are_hard():
+    low, high = [tone(80) for _ in range(14)], [tone(7600) for _ in range(14)]
+    doubtful = [tone(7600), tone(1500)]
+    material = Pieces([[], []], [[*low, *doubtful], [*high, tone(80)]], [], [], [], [], np.zeros(0, np.int16))
+    found = hard_words(ear(), material, 32, np.random.default_rng(0))
+    assert [word for word, _ in found] == [0, 0, 1]
+    assert {id(piece) for word, piece in found if word == 0} == {id(piece) for piece in doubtful}
+    assert found[2][1] is material.voices[1][-1]
+    assert hard_words(ear(), material, 0, np.random.default_rng(0)) == []
+
+
+def test_a_word_without_voices_or_too_long_for_a_window_has_no_hard_ones():
+    material = Pieces([[tone(80)], []], [[], [tone(80, 2 * SAMPLES)]], [], [], [], [], np.zeros(0, np.int16))
+    assert hard_words(ear(), material, 32, np.random.default_rng(0)) == []
 
 
 def test_the_same_network_and_seed_find_the_same():

@@ -8,11 +8,12 @@ import pytest
 from kws.features import PRESETS
 from kws_training.composed import scenes as module
 from kws_training.composed.pieces import Piece, Pieces
-from kws_training.composed.scenes import PART, WHOLE, Scenes, Shares
+from kws_training.composed.scenes import PART, WHOLE, Manner, Scenes, Shares
 
 RATE = 16000
 SAMPLES = PRESETS["bifsmn"].window_samples
 LENGTH = 8000
+PLAIN = Manner()
 
 
 def piece(value: int, length: int = LENGTH) -> Piece:
@@ -46,9 +47,9 @@ def draws(scenes: Scenes, count: int = 300) -> list[tuple[np.ndarray, int]]:
     return [scenes.draw(rng) for _ in range(count)]
 
 
-def only(kind: str, **changes) -> Scenes:
-    shares = dict.fromkeys(("words", "near", "parts", "speech", "silence", "false", "hard"), 0.0) | {kind: 1.0}
-    return Scenes(pieces(**changes), SAMPLES, Shares(**shares))
+def only(kind: str, manner: Manner = PLAIN, **changes) -> Scenes:
+    kinds = ("words", "near", "parts", "speech", "silence", "false", "hard", "hard_words")
+    return Scenes(pieces(**changes), SAMPLES, Shares(**(dict.fromkeys(kinds, 0.0) | {kind: 1.0})), manner)
 
 
 def test_a_window_called_a_word_holds_nearly_all_of_it_anywhere(bare):
@@ -66,7 +67,7 @@ def test_a_window_called_a_word_holds_nearly_all_of_it_anywhere(bare):
 def test_a_word_may_be_kept_near_the_end_of_its_window_and_other_speech_is_not(bare):
     shares = Shares(words=0.5, near=0.5, parts=0.0, speech=0.0, silence=0.0)
     silences = {False: [], True: []}
-    for pcm, label in draws(Scenes(pieces(), SAMPLES, shares, latest=0.1)):
+    for pcm, label in draws(Scenes(pieces(), SAMPLES, shares, Manner(latest=0.1))):
         silences[label < 2].append(SAMPLES - 1 - np.flatnonzero(pcm)[-1])
     assert max(silences[True]) <= 1600 < 4000 < max(silences[False])
     assert min(silences[True]) < 200
@@ -99,6 +100,33 @@ def test_what_was_taken_for_a_word_is_drawn_where_there_is_some(bare, kind):
     kinds = Scenes(pieces(), SAMPLES, shares)._kinds
     assert not {"false", "hard"} & set(kinds) and "near" in kinds
     assert "near" not in Scenes(pieces(near=[]), SAMPLES, shares)._kinds
+
+
+def test_a_hard_word_is_itself_and_as_near_to_the_end_as_every_word(bare):
+    found = draws(only("hard_words", Manner(latest=0.1), hard_words=[(1, piece(3000))]), 50)
+    assert {label for _, label in found} == {1}
+    assert all(SAMPLES - 1 - np.flatnonzero(pcm)[-1] <= 1600 for pcm, _ in found)
+    assert "hard word" not in Scenes(pieces(), SAMPLES, Shares())._kinds
+
+
+@pytest.mark.parametrize("joined", [0.0, 1.0])
+def test_pieces_of_a_run_may_run_into_each_other(bare, joined):
+    pauses, overlaps = 0, 0
+    scenes = only("speech", Manner(joined=joined), speech=[piece(500, 3000)])
+    rng = np.random.default_rng(0)
+    for pcm in (scenes.run(piece(500).level, rng) for _ in range(50)):
+        loud = np.flatnonzero(pcm)
+        between = np.diff(loud)
+        pauses += int((between > 0.025 * RATE).sum())
+        overlaps += int((pcm > 600).sum())
+        # Fades of ten milliseconds begin and end at nothing.
+        assert joined == 0.0 or between.max() <= 0.02 * RATE + 2
+    assert (pauses > 50, overlaps > 0) == (joined == 0.0, joined == 1.0)
+
+
+def test_a_run_of_clicks_ends(bare):
+    scenes = only("speech", Manner(joined=1.0), speech=[piece(500, 20)])
+    assert scenes.run(-26.0, np.random.default_rng(0)).any()
 
 
 def test_takes_by_people_are_drawn_more_the_more_there_are(monkeypatch):

@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 
 from kws_training.composed.data import ComposedData, Composition
 from kws_training.composed.pieces import Piece, Pieces, piece_of
-from kws_training.composed.scenes import Shares
+from kws_training.composed.scenes import Manner, Shares
 from kws_training.dataset import TrainingData
 from kws_training.running import LATE
 
 COMPOSITION = Composition(
     batches=64,
     heard=4096,
-    shares=Shares(words=0.40, near=0.0, parts=0.10, speech=0.30, silence=0.06, hard=0.20),
-    latest=LATE,
+    runs=2048,
+    heard_words=2048,
+    shares=Shares(words=0.34, near=0.0, parts=0.10, speech=0.28, silence=0.06, hard=0.20, hard_words=0.08),
+    manner=Manner(latest=LATE, joined=0.5),
 )
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from kws.data.tasks import Task
 from kws.features import Preset
-from kws_training.composed.hard import hard_pieces
+from kws_training.composed.hard import Ear, hard_pieces, hard_words
 from kws_training.composed.pieces import Pieces
-from kws_training.composed.scenes import Scenes, Shares
+from kws_training.composed.scenes import Manner, Scenes, Shares
 from kws_training.features import LogMel
 from kws_training.networks import BiFSMN
 
@@ -29,18 +29,22 @@ class Composition:
     Attributes:
         batches: steps of an epoch.
         heard: pieces of other speech that the network hears before every epoch, to find hard ones; 0 for none.
+        runs: windows of several pieces one after another that it hears beside them.
+        heard_words: pieces of the words that it hears.
         shares: of the kinds of windows.
-        latest: as ``Scenes`` has it.
+        manner: how they sound.
     """
 
     batches: int = 32
     heard: int = 2048
+    runs: int = 0
+    heard_words: int = 0
     shares: Shares = field(default_factory=Shares)
-    latest: float | None = None
+    manner: Manner = field(default_factory=Manner)
 
     def scenes(self, pieces: Pieces, preset: Preset) -> Scenes:
         """A composer of such windows."""
-        return Scenes(pieces, preset.window_samples, self.shares, self.latest)
+        return Scenes(pieces, preset.window_samples, self.shares, self.manner)
 
 
 class ComposedData:
@@ -73,10 +77,13 @@ class ComposedData:
         return (self.log_mel(part) for part in windows.split(64))
 
     def seek_hard(self, network: BiFSMN, deltas: tuple[int, ...], epoch: int) -> None:
-        """Has the next epoch draw more often what ``network`` is nearest to taking for a word."""
+        """Has the next epoch draw more often what ``network`` is most mistaken about."""
         rng = np.random.default_rng([self.seed, 3, epoch])
-        hard = hard_pieces(network, self.log_mel, self.training, deltas, self.composition.heard, rng)
-        self.scenes = self.composition.scenes(replace(self.training, hard=hard), self.preset)
+        ear = Ear(network, self.log_mel, deltas)
+        how = self.composition
+        hard = hard_pieces(ear, self.scenes, how.heard, how.runs, rng)
+        words = hard_words(ear, self.training, how.heard_words, rng)
+        self.scenes = how.scenes(replace(self.training, hard=hard, hard_words=words), self.preset)
 
     def epoch(self, stage: int, epoch: int, batch: int, *_: Any) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """One epoch: features float32 [batch, n_mels, frames] in dB, and labels int64 [batch], twice."""

@@ -51,6 +51,7 @@ class Pieces:
         noise: background recordings one after another, int16 [n].
         skipped: for every recording that was left out, a sentence that says why.
         hard: other speech that a network is nearest to taking for a word; none until one has heard it.
+        hard_words: the words that a network is furthest from taking for themselves, and the index of each; likewise.
     """
 
     takes: list[list[Piece]]
@@ -62,6 +63,7 @@ class Pieces:
     noise: NDArray[np.int16]
     skipped: dict[Path, str] = field(default_factory=dict)
     hard: list[Piece] = field(default_factory=list)
+    hard_words: list[tuple[int, Piece]] = field(default_factory=list)
 
 
 def piece_of(pcm: NDArray[np.int16]) -> Piece:

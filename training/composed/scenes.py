@@ -32,7 +32,9 @@ ROOM = (0.1, 0.6)
 _SPEED = (0.9, 1.1)
 _NOISY, _FLOORED, _REVERBERANT, _BEFORE, _AFTER, _BABBLE, _RUNNING = 0.85, 0.9, 0.35, 0.5, 0.35, 0.08, 0.5
 _BABBLE_SNR = (6.0, 20.0)
-_GAP = (0.03, 0.4)
+_GAP, _JOINT = (0.03, 0.4), (-0.12, 0.02)
+"""Seconds between the pieces of a run, and between those of one that is spoken without pauses."""
+_LEAST_STEP = SAMPLE_RATE // 20
 _FLOOR = (-80.0, -62.0)
 _SILENCE = (-75.0, -25.0)
 
@@ -43,7 +45,7 @@ Sound = NDArray[np.float64]
 class Shares:
     """How often each kind of window is drawn, relative to the others.
 
-    ``words`` is shared by the words; ``false`` and ``hard`` count only where there is any.
+    ``words`` is shared by the words; ``false``, ``hard`` and ``hard_words`` count only where there is any.
     """
 
     words: float = 0.40
@@ -53,6 +55,20 @@ class Shares:
     silence: float = 0.10
     false: float = 0.10
     hard: float = 0.20
+    hard_words: float = 0.08
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How windows sound.
+
+    Attributes:
+        latest: most seconds from a word's end to the window's; None for any.
+        joined: part of the runs of other speech whose pieces run into each other, as in a sentence.
+    """
+
+    latest: float | None = None
+    joined: float = 0.0
 
 
 class Scenes:
@@ -62,16 +78,17 @@ class Scenes:
         pieces: what to compose of; must hold each word, in a voice or a take.
         samples: of a window.
         shares: of the kinds.
-        latest: most seconds from a word's end to the window's; None for any.
+        manner: how they sound.
     """
 
-    def __init__(self, pieces: Pieces, samples: int, shares: Shares, latest: float | None = None) -> None:
-        self.pieces, self.samples = pieces, samples
-        self._latest = samples if latest is None else round(latest * SAMPLE_RATE)
+    def __init__(self, pieces: Pieces, samples: int, shares: Shares, manner: Manner = Manner()) -> None:
+        self.pieces, self.samples, self._manner = pieces, samples, manner
+        self._latest = samples if manner.latest is None else round(manner.latest * SAMPLE_RATE)
         self.n_words = len(pieces.voices)
         kinds = {"near": shares.near, "part": shares.parts, "speech": shares.speech, "silence": shares.silence}
         kinds |= {"false": shares.false} if pieces.false else {}
         kinds |= {"hard": shares.hard} if pieces.hard else {}
+        kinds |= {"hard word": shares.hard_words} if pieces.hard_words else {}
         # Without near words, as where none can be synthesised, their share goes to other speech.
         if not pieces.near:
             kinds["speech"] += kinds.pop("near")
@@ -93,6 +110,12 @@ class Scenes:
         scene += self._background(level, kind == "silence", rng)
         return np.clip(np.rint(scene), -32768, 32767).astype(np.int16), label
 
+    def run(self, level: float, rng: np.random.Generator) -> NDArray[np.int16]:
+        """A window of other speech at ``level`` dBFS, int16 [samples], and nothing else."""
+        scene = np.zeros(self.samples)
+        self._run(scene, level, rng)
+        return np.clip(np.rint(scene), -32768, 32767).astype(np.int16)
+
     def _speech(self, kind: str, level: float, rng: np.random.Generator) -> tuple[Sound, int]:
         scene, unknown = np.zeros(self.samples), self.n_words
         if kind == "silence":
@@ -106,6 +129,8 @@ class Scenes:
         if kind in ("near", "false", "hard"):
             pool = getattr(self.pieces, kind)
             piece, label = pool[int(rng.integers(len(pool)))], unknown
+        elif kind == "hard word":
+            label, piece = self.pieces.hard_words[int(rng.integers(len(self.pieces.hard_words)))]
         else:
             label = int(kind.split()[1])
             piece = self._word(label, rng)
@@ -158,6 +183,7 @@ class Scenes:
             return
         if not speech:
             return
+        gap = _JOINT if self._manner.joined and rng.random() < self._manner.joined else _GAP
         position = 0 if from_end else -drawn_samples((0.0, 0.5), rng)
         while position < len(scene):
             piece = speech[int(rng.integers(len(speech)))]
@@ -167,7 +193,7 @@ class Scenes:
             wave = wave[: len(scene)]
             at = len(scene) - position - len(wave) if from_end else position
             lay(scene, wave, at)
-            position += len(wave) + drawn_samples(_GAP, rng)
+            position += max(_LEAST_STEP, len(wave) + drawn_samples(gap, rng))
 
     def _background(self, level: float, alone: bool, rng: np.random.Generator) -> Sound:
         floor = np.zeros(self.samples)
