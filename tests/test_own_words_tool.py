@@ -167,6 +167,7 @@ def test_a_model_is_measured_on_takes_that_it_was_not_given(
         heard.append((model, [clip.path.name for clip in held_out]))
         return SimpleNamespace(track=SimpleNamespace(hours=0.5))
 
+    monkeypatch.setattr(own_words, "fits", lambda project, takes: len(takes) == 3)
     monkeypatch.setattr(own_words, "made", made)
     monkeypatch.setattr(own_words, "stream", stream)
     monkeypatch.setattr(own_words, "hear_folder", lambda *_: SimpleNamespace(track=SimpleNamespace(hours=0.25)))
@@ -182,6 +183,25 @@ def test_a_model_is_measured_on_takes_that_it_was_not_given(
 
     heard.clear()  # a second time all of it is there
     assert own_words.run(asked) == results and not heard
+
+
+def test_a_speaker_whose_takes_fit_no_window_is_left_out(
+    asked: argparse.Namespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("made", "stream", "hear_folder"):
+        monkeypatch.setattr(own_words, name, lambda *_: SimpleNamespace(track=SimpleNamespace(hours=0.5)))
+    monkeypatch.setattr(own_words, "found", lambda *_: {})
+    monkeypatch.setattr(own_words, "fits", lambda _, takes: not takes[0].path.name.startswith("bert"))
+    assert {one["speaker"] for one in own_words.run(asked)} == {"cleo"}
+    assert "bert takes too long to say 'hi' for any window, and is left out." in capsys.readouterr().out
+
+
+def test_what_fits_is_what_there_is_a_window_for(tmp_path: Path) -> None:
+    project = Project(tmp_path, ("a b",))
+    short = [_tone(tmp_path / f"{index}.wav", 300, 0.3, 0.2) for index in range(3)]
+    long = own_words.join(tuple(short * 4), tmp_path / "long.wav", np.random.default_rng(0))
+    assert own_words.fits(project, short) and own_words.fits(project, [])
+    assert not own_words.fits(project, [long])
 
 
 @pytest.mark.parametrize(

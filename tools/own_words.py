@@ -11,7 +11,8 @@ voices that are installed speak, too.
 
 A phrase is several words of DATA, "zero three": nobody said it in one breath, so its takes are recordings of one
 speaker's, joined with a short gap; where more of them are asked for than there are recordings of a word, these are
-joined in other ways, too. The words themselves stay in --data.
+joined in other ways, too. The words themselves stay in --data. A speaker whose takes are too long for any window is
+left out, which is said.
 
 What is measured, at the thresholds that `kws new` chose: the two recordings that no model was given are said over and
 over in a stream of --minutes, amid pauses between runs of other words by the speakers left out above, over background
@@ -52,8 +53,9 @@ from kws.files import write_atomically
 from kws.model import FoldedModel, load
 from kws.own_words.material import OTHERS, distinct
 from kws.own_words.project import Project, base_of, checked
+from kws_training.composed.pieces import Pieces, piece_of
 from kws_training.own_words.display import MakeDisplay
-from kws_training.own_words.make import RECIPE, make
+from kws_training.own_words.make import RECIPE, make, window_for
 
 HELD_OUT = 2
 """Recordings of a speaker that no model is given."""
@@ -182,6 +184,18 @@ def link(given: Corpus, folder: Path) -> Path:
     return folder
 
 
+def fits(project: Project, takes: Iterable[Clip]) -> bool:
+    """Whether there is a window for ``takes`` of the project's word, if there are any."""
+    pieces = [piece_of(clip.read()) for clip in takes]
+    if not pieces:
+        return True
+    try:
+        window_for(project, Pieces([pieces], [pieces], [], [], [], [], np.zeros(0, np.int16)))
+    except KwsError:
+        return False
+    return True
+
+
 def made(project: Project, takes: Iterable[Clip], voices: Path | None) -> FoldedModel:
     """The model of ``project``, which is made if it is not there.
 
@@ -279,6 +293,9 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
             ]
             for speaker, takes in where.takes.items()
         }
+        for speaker in [name for name, takes in joined.items() if not fits(shared, takes[: max(counts)])]:
+            print(f"{speaker} takes too long to say '{word}' for any window, and is left out.")
+            del joined[speaker]
         for count, (speaker, takes) in itertools.product(counts, joined.items()):
             name = f"take_{count}_{speaker}" if count else "take_0"
             project = checked(replace(shared, folder=folder / name))
