@@ -35,7 +35,7 @@ WARMUP = 1.0
 
 EPOCHS = 12
 """Of a training run on clips."""
-LISTENING_EPOCHS = 40
+LISTENING_EPOCHS = 100
 """Of one on composed windows, whose epochs are of one length whatever the corpus."""
 MEASURED_BATCHES = 4
 
