@@ -180,9 +180,9 @@ def test_every_epoch_draws_what_the_network_then_takes_for_a_word(project, monke
     sought, drawn = [], []
     seek, draw = composed_data.hard_pieces, Scenes.draw
 
-    def seeking(network, *arguments):
-        found = seek(network, *arguments)
-        sought.append((next(network.parameters()).detach().clone(), found))
+    def seeking(ear, *arguments):
+        found = seek(ear, *arguments)
+        sought.append((next(ear.network.parameters()).detach().clone(), found))
         return found
 
     def drawing(scenes, rng):

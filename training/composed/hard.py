@@ -44,12 +44,12 @@ class Ear:
     """
 
     def __init__(self, network: BiFSMN, log_mel: LogMel, deltas: tuple[int, ...]) -> None:
-        self._network, self._log_mel, self._deltas = network, log_mel, deltas
+        self.network, self._log_mel, self._deltas = network, log_mel, deltas
         self.samples = log_mel.preset.window_samples
 
     def scores(self, heard: Sequence[Piece], rng: np.random.Generator) -> Tensor:
         """Mean of the depths' log probabilities, float32 [pieces, classes]; of each piece in the middle of a window."""
-        self._network.eval()
+        self.network.eval()
         with torch.no_grad():
             return torch.cat([self._scores(batch) for batch in self._batches(heard, rng)])
 
@@ -59,8 +59,8 @@ class Ear:
             yield torch.from_numpy(np.stack(windows))
 
     def _scores(self, windows: Tensor) -> Tensor:
-        features = self._log_mel(windows).to(next(self._network.parameters()).device)
-        results = self._network(features, self._deltas)
+        features = self._log_mel(windows).to(next(self.network.parameters()).device)
+        results = self.network(features, self._deltas)
         return torch.stack([results[delta][0].log_softmax(1) for delta in self._deltas]).mean(0).cpu()
 
 
