@@ -2,7 +2,7 @@
 
 What ``kws new`` does for own words, for the words of a task: a word that ended at most half a second before its window
 does, or that is not whole, amid other speech or pauses, in a room, over noise; every word as often as any other; and
-hard examples that the network finds itself among the other words (``kws_training.composed.hard``).
+hard examples that the network finds itself, among other speech and among the words (``kws_training.composed.hard``).
 """
 
 from __future__ import annotations
