@@ -29,7 +29,7 @@ class Composition:
     Attributes:
         batches: steps of an epoch.
         heard: pieces of other speech that the network hears before every epoch, to find hard ones; 0 for none.
-        runs: windows of several pieces one after another that it hears beside them.
+        runs: windows of other speech, as they are composed, that it hears beside them.
         heard_words: pieces of the words that it hears.
         shares: of the kinds of windows.
         manner: how they sound.

@@ -69,7 +69,7 @@ def hard_pieces(ear: Ear, scenes: Scenes, most: int, runs: int, rng: np.random.G
 
     Args:
         most: pieces of ``speech`` and windows of ``running`` that are heard.
-        runs: windows of several pieces one after another that are heard beside them.
+        runs: windows of other speech, stretches of recordings or pieces one after another, that are heard beside them.
         rng: of the draws.
 
     Returns:

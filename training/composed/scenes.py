@@ -64,7 +64,7 @@ class Manner:
 
     Attributes:
         latest: most seconds from a word's end to the window's; None for any.
-        joined: part of the runs of other speech whose pieces run into each other, as in a sentence.
+        joined: part of the runs of pieces in which these run into each other, as in a sentence.
     """
 
     latest: float | None = None
