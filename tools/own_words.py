@@ -293,9 +293,10 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
             ]
             for speaker, takes in where.takes.items()
         }
-        for speaker in [name for name, takes in joined.items() if not all(fits(shared, takes[:count]) for count in counts)]:
-            print(f"{speaker} takes too long to say '{word}' for any window, and is left out.")
-            del joined[speaker]
+        for speaker, takes in list(joined.items()):
+            if not all(fits(shared, takes[:count]) for count in counts):
+                print(f"{speaker} takes too long to say '{word}' for any window, and is left out.")
+                del joined[speaker]
         for count, (speaker, takes) in itertools.product(counts, joined.items()):
             name = f"take_{count}_{speaker}" if count else "take_0"
             project = checked(replace(shared, folder=folder / name))
