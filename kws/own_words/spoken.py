@@ -95,13 +95,11 @@ def speak_project(project: Project, progress: Progress | None = None) -> list[Pa
     written, done = [], 0
     for name in missing:
         texts = list(_texts(project, name, _amount(project, name)))
-        rng = np.random.default_rng([project.seed, *name.encode()])
-        said = [_say(texts, project.language, rng)]
-        for voice in voices:
-            texts = list(_texts(project, name, _neural_amount(name, voice), voice.name))
-            rng = np.random.default_rng([project.seed, *name.encode(), *voice.name.encode()])
-            said.append(_say_neural(texts, voice, rng, required=name not in (NEAR, SPEECH)))
-        clips = list(_told(itertools.chain(*said), name, done, total, progress))
+        neural_texts = [
+            (voice, list(_texts(project, name, _neural_amount(name, voice), voice.name))) for voice in voices
+        ]
+        said = _say_all(name, texts, neural_texts, project.language, project.seed)
+        clips = list(_told(said, name, done, total, progress))
         write_folder(project.spoken / name, clips)
         written.append(project.spoken / name)
         done += len(clips)
@@ -162,12 +160,8 @@ def speak_sentences(
         raise KwsError(f"{out}: holds {min(others).name}, which is no recording; choose another --out.")
     each = count // 2 // len(voices) if voices else 0
     texts = list(_sentences(without, count - each * len(voices), seed, language))
-    said = [_say(texts, language, np.random.default_rng([seed, *SPEECH.encode()]))]
-    for voice in voices:
-        texts = list(_sentences(without, each, seed, language, voice.name))
-        rng = np.random.default_rng([seed, *SPEECH.encode(), *voice.name.encode()])
-        said.append(_say_neural(texts, voice, rng, required=False))
-    clips = list(_told(itertools.chain(*said), "sentences", 0, count, progress))
+    neural_texts = [(voice, list(_sentences(without, each, seed, language, voice.name))) for voice in voices]
+    clips = list(_told(_say_all(SPEECH, texts, neural_texts, language, seed), "sentences", 0, count, progress))
     write_folder(out, clips)
     return len(clips)
 
@@ -234,6 +228,21 @@ def _sentences(without: Sequence[str], count: int, seed: int, language: str, neu
             if not says_any([sound for word in words for sound in said[word]], unwanted):
                 yield " ".join(words)
                 break
+
+
+def _say_all(
+    name: str,
+    texts: Sequence[str],
+    neural_texts: Sequence[tuple[neural.Voice, Sequence[str]]],
+    language: str,
+    seed: int,
+) -> Iterator[Said]:
+    """The clips of a folder: ``texts`` by eSpeak NG, then what each neural voice of ``neural_texts`` says."""
+    yield from _say(texts, language, np.random.default_rng([seed, *name.encode()]))
+    for voice, theirs in neural_texts:
+        rng = np.random.default_rng([seed, *name.encode(), *voice.name.encode()])
+        # Nobody asked for the very texts of these two.
+        yield from _say_neural(theirs, voice, rng, required=name not in (NEAR, SPEECH))
 
 
 def _say(texts: Sequence[str], language: str, rng: np.random.Generator) -> Iterator[Said]:

@@ -76,11 +76,9 @@ def hard_pieces(ear: Ear, scenes: Scenes, most: int, runs: int, rng: np.random.G
         Pieces none of which is longer than a window, up to as many for each word; some are nearest to several.
     """
     heard = _drawn(scenes.pieces, most, ear.samples, rng)
-    if heard:
-        windows = (scenes.run(_LEVEL, rng) for _ in range(runs))
-        heard += [Piece(pcm, 0, ear.samples, level_dbfs(pcm)) for pcm in windows]
     if not heard:
         return []
+    heard += [_whole(scenes.run(_LEVEL, rng)) for _ in range(runs)]
     n_words = len(scenes.pieces.voices)
     count = max(1, len(heard) // ONE_IN // n_words)
     best = torch.argsort(ear.scores(heard, rng)[:, :n_words], dim=0, descending=True)[:count]
@@ -119,7 +117,11 @@ def _drawn(pieces: Pieces, most: int, samples: int, rng: np.random.Generator) ->
 def _cut(wave: NDArray[np.int16], samples: int, rng: np.random.Generator) -> Piece:
     """A window of ``wave`` from a drawn place, or all of it."""
     start = int(rng.integers(max(0, len(wave) - samples) + 1))
-    pcm = wave[start : start + samples]
+    return _whole(wave[start : start + samples])
+
+
+def _whole(pcm: NDArray[np.int16]) -> Piece:
+    """All of ``pcm`` as speech."""
     return Piece(pcm, 0, len(pcm), level_dbfs(pcm))
 
 

@@ -108,13 +108,13 @@ class Scenes:
             self._run(babble, level - rng.uniform(*_BABBLE_SNR), rng)
             scene += babble
         scene += self._background(level, kind == "silence", rng)
-        return np.clip(np.rint(scene), -32768, 32767).astype(np.int16), label
+        return _rounded(scene), label
 
     def run(self, level: float, rng: np.random.Generator) -> NDArray[np.int16]:
         """A window of other speech at ``level`` dBFS, int16 [samples], and nothing else."""
         scene = np.zeros(self.samples)
         self._run(scene, level, rng)
-        return np.clip(np.rint(scene), -32768, 32767).astype(np.int16)
+        return _rounded(scene)
 
     def _speech(self, kind: str, level: float, rng: np.random.Generator) -> tuple[Sound, int]:
         scene, unknown = np.zeros(self.samples), self.n_words
@@ -206,6 +206,10 @@ class Scenes:
         wave = noise[start : start + self.samples].astype(np.float64)
         wanted = rng.uniform(*_SILENCE) if alone else level - rng.uniform(*SNR)
         return floor + wave * _gain(wanted, level_dbfs(wave))
+
+
+def _rounded(scene: Sound) -> NDArray[np.int16]:
+    return np.clip(np.rint(scene), -32768, 32767).astype(np.int16)
 
 
 def _at_speed(piece: Piece, level: float, rng: np.random.Generator) -> tuple[Sound, int, int]:
