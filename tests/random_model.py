@@ -7,7 +7,15 @@ from numpy.typing import NDArray
 
 from kws.features import PRESETS, Preset
 from kws.model.fold import StreamLayer, class_step, conv1_step
-from kws.model.folded import CLASS_SHIFT, FoldedBlock, FoldedDepth, FoldedModel, FoldedPass, full_count
+from kws.model.folded import (
+    CLASS_SHIFT,
+    INT16_MAX,
+    FoldedBlock,
+    FoldedDepth,
+    FoldedModel,
+    FoldedPass,
+    full_count,
+)
 
 
 def random_model(
@@ -64,7 +72,9 @@ def random_model(
         sign = np.where(rng.random(channels) < 0.9, 1.0, -1.0)  # batch norms have a negative gain now and then
         scale = sign * rng.uniform(0.3, 1.2, channels) / np.sqrt(fan_in) / full_count(1, planes)
         bias = 0.2 * rng.standard_normal(channels)
-        return StreamLayer("random", scale, bias, full_count(fan_in, planes)).packed(bits)
+        whole_scale, whole_bias = StreamLayer("random", scale, bias, full_count(fan_in, planes)).packed(bits)
+        # What does not fit 16 bits has wrapped around, rarely to the one number that no scale may be.
+        return np.maximum(whole_scale, -INT16_MAX), whole_bias
 
     def below(fan_in: int, count: int) -> NDArray[np.int16]:
         """Limits [E, count]: a greater input differs less."""
