@@ -25,6 +25,10 @@ def calibrate(
     minutes: Annotated[float, typer.Option(min=0.1, help="Length of the stream mixed from --data.")] = 120.0,
     snr: Annotated[str, typer.Option(help="dB of speech above background, LOW,HIGH or one; inf for none.")] = "5,20",
     seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    smoothing: Annotated[
+        int | None,
+        typer.Option(min=1, max=16, help="Windows to average; by itself as many as lose least. Fewer answer sooner."),
+    ] = None,
     gate: Annotated[float | None, typer.Option(help="dBFS below which a window counts as silence.")] = None,
     adaptive: Annotated[
         bool | None, typer.Option("--adaptive/--fixed", help="Whether the model listens at its thinnest depth.")
@@ -55,7 +59,7 @@ def calibrate(
         folded = replace(folded, listen_delta=folded.deltas[-1] if adaptive and len(folded.deltas) > 1 else 0)
     folded.validate()
     sounds = hear(folded, data, negatives, None, None, minutes, snr, seed, split, None)
-    result = choose(folded, sounds, target)
+    result = choose(folded, sounds, target, smoothing=smoothing)
     save(result.model, out)
 
     console = Console(highlight=False)

@@ -20,7 +20,9 @@ How many windows are averaged is chosen with them: of ``SMOOTHINGS``, the number
 least. More quieten a network that is wrong for a moment, and outlast a short word.
 
 The wake threshold of the adaptive depth is the highest, and so the cheapest, of ``WAKES`` that loses at most
-``WAKE_LOSS`` of the words beyond those that the deepest depth alone loses at its new thresholds.
+``WAKE_LOSS`` of the words beyond those that the deepest depth alone loses, with its new thresholds moved together so
+that it makes no more false accepts; where all lose more, the one that loses least. Few false accepts are a matter of
+chance, so that the loss is the mean of what it is at thresholds from which there are more, too (``WAKE_SHIFTS``).
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from numpy.typing import NDArray
 
 from kws.errors import KwsError
 from kws.evaluate.sounds import Sound
-from kws.evaluate.stream import Judge, Mode, Operation, modes_of
+from kws.evaluate.stream import Judge, Mode, Operation, Point, modes_of
 from kws.model import FoldedModel
 
 PEAKS = 10
@@ -47,6 +49,9 @@ SMOOTHINGS = (1, 2, 3, 4, 6)
 
 WAKES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97)
 WAKE_LOSS = 0.0025
+WAKE_SHIFTS = (-1.0, -0.5, 0.0)
+SHIFTS = np.arange(-3.0, 6.0, STEP / 2)
+"""Added to the logits of the thresholds of a curve to compare with."""
 
 Array = NDArray[np.float64]
 
@@ -70,7 +75,9 @@ class Calibration:
     measured: dict[str, Operation]
 
 
-def calibrate(model: FoldedModel, sounds: Sequence[Sound], target: float, least: float = 0.0) -> Calibration:
+def calibrate(
+    model: FoldedModel, sounds: Sequence[Sound], target: float, least: float = 0.0, smoothing: int | None = None
+) -> Calibration:
     """Chooses thresholds on sounds that every depth of ``model`` has heard.
 
     Args:
@@ -78,6 +85,7 @@ def calibrate(model: FoldedModel, sounds: Sequence[Sound], target: float, least:
         sounds: with the words in them labelled; whatever else fires is a false accept.
         target: false accepts an hour of all words together, > 0.
         least: threshold, below 1, that none of the chosen is below.
+        smoothing: windows to average, 1..16; chosen of ``SMOOTHINGS`` if None.
 
     Raises:
         KwsError: a target that is not positive, no word in the sounds, or no sound at all.
@@ -87,8 +95,9 @@ def calibrate(model: FoldedModel, sounds: Sequence[Sound], target: float, least:
     words = set(model.class_names[: model.n_words])
     if not any(label.word in words for sound in sounds for label in sound.labels):
         raise KwsError("None of the model's words is said in the recordings, so nothing says what a threshold costs.")
-    tries = {size: _choices(replace(model, smoothing=size), sounds, target, least) for size in SMOOTHINGS}
-    smoothing = min(SMOOTHINGS, key=lambda size: sum(choice.cost for choice in tries[size]))
+    sizes = SMOOTHINGS if smoothing is None else (smoothing,)
+    tries = {size: _choices(replace(model, smoothing=size), sounds, target, least) for size in sizes}
+    smoothing = min(sizes, key=lambda size: sum(choice.cost for choice in tries[size]))
     thresholds = np.stack([_sigmoid(LOGITS[choice.picks]) for choice in tries[smoothing]])
     expected = {delta: choice.rate for delta, choice in zip(model.deltas, tries[smoothing], strict=True)}
     chosen = replace(model, smoothing=smoothing, word_threshold=thresholds)
@@ -172,14 +181,23 @@ def _choose(costs: Array, rates: Array, target: float, first: int = 0) -> _Choic
 
 
 def _wake(model: FoldedModel, sounds: Sequence[Sound]) -> float:
-    """The wake threshold; that of most work where even it loses more."""
-    mode = modes_of(model, model.deltas)[-1]
-    deep = Judge(model, sounds, Mode(mode.confirm)).at(model.word_threshold[0]).point.misses or 0.0
+    """The wake threshold."""
+    mode, own = modes_of(model, model.deltas)[-1], model.word_threshold[0]
+    deep = Judge(model, sounds, Mode(mode.confirm))
+    curve = [deep.at(own, float(shift)).point for shift in SHIFTS]
+    losses = {}
     for wake in sorted(WAKES, reverse=True):
-        misses = Judge(model, sounds, mode, wake).at(model.word_threshold[0]).point.misses or 0.0
-        if misses <= deep + WAKE_LOSS:
+        judge = Judge(model, sounds, mode, wake)
+        losses[wake] = float(np.mean([_loss(judge.at(own, shift).point, curve) for shift in WAKE_SHIFTS]))
+        if losses[wake] <= WAKE_LOSS:
             return wake
-    return min(WAKES)
+    return min(losses, key=lambda wake: losses[wake])
+
+
+def _loss(point: Point, curve: Sequence[Point]) -> float:
+    """Share of the words missed at ``point`` beyond those that are missed on ``curve`` for as many false accepts."""
+    alike = [one.misses or 0.0 for one in curve if one.rate(False) <= point.rate(False)]
+    return (point.misses or 0.0) - min(alike)
 
 
 def _sigmoid(logits: Array) -> NDArray[np.float32]:
