@@ -44,7 +44,7 @@ def load(model: str | Path | None = None) -> Engine:
     """The C engine with a model, ready to classify and to stream.
 
     Args:
-        model: a ``.kws`` file, a training run's folder or a shipped model's name; the default shipped model if None.
+        model: a ``.kws`` file, a training run's folder or a shipped model's name; ``kws12`` if None.
 
     Raises:
         KwsError: no such model, a file that is not a good one, or no engine library.

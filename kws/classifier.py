@@ -60,7 +60,7 @@ class Model:
         """Reads a model.
 
         Args:
-            model: a ``.kws`` file, a training run's folder or a shipped model's name; the default one if None.
+            model: a ``.kws`` file, a training run's folder or a shipped model's name; ``kws12`` if None.
 
         Raises:
             KwsError: no such model, a file that is not a good one, or no engine library.

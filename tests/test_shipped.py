@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from kws.engine import Engine
-from kws.model import DEFAULT, header, load, shipped
+from kws.model import DEFAULT, LISTENER, header, load, shipped
 from kws_training import folded
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = sorted(path.stem for path in (ROOT / "models").glob("*.kws"))
 
 
-def test_the_default_model_ships_and_all_of_it_is_small():
-    assert DEFAULT in MODELS and set(shipped()) == set(MODELS)
+def test_the_default_models_ship_and_all_of_it_is_small():
+    assert {DEFAULT, LISTENER} <= set(MODELS) == set(shipped())
     assert sum(path.stat().st_size for path in (ROOT / "models").iterdir()) < 900_000
 
 

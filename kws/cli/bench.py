@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    model: Annotated[str | None, typer.Option(help="A .kws file, a run folder or a shipped name.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A .kws file, a run folder or a shipped name.", show_default="kws12")
+    ] = None,
     seconds: Annotated[float, typer.Option(help="Time to measure for, about.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:

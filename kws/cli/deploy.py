@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
 def deploy(
     host: Annotated[str, typer.Argument(metavar="USER@HOST", help="As ssh takes it.")],
-    model: Annotated[str | None, typer.Option(help="A .kws file, a run folder or a shipped name.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A .kws file, a run folder or a shipped name.", show_default="kws12_listener")
+    ] = None,
     program: Annotated[
         Path | None, typer.Option(help="A listener that `kws build` made, in place of building one.")
     ] = None,
@@ -34,7 +36,7 @@ def deploy(
     from kws.board.compiler import find
     from kws.board.unit import UNIT
     from kws.errors import KwsError
-    from kws.model import load
+    from kws.model import LISTENER, load
 
     connection = steps.Connection(host, port)
     if dry_run:
@@ -47,7 +49,7 @@ def deploy(
     errors = Console(stderr=True)
     if program is None:
         with errors.status("Compiling (the first time takes minutes)"):
-            binary, name = build(load(model), find("aarch64")), "the listener"
+            binary, name = build(load(model, LISTENER), find("aarch64")), "the listener"
     elif model is not None:
         raise KwsError("--model: a program has its model inside; leave out --model or --program.")
     else:

@@ -23,7 +23,8 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="A .kws file, a run folder or a shipped name.")
+        str | None,
+        typer.Argument(metavar="MODEL", help="A .kws file, a run folder or a shipped name.", show_default="kws12"),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Speech Commands, or a folder with one folder of recordings a word.")

@@ -16,7 +16,8 @@ def register(app: typer.Typer) -> None:
 def export(
     out: Annotated[Path, typer.Option(help="The header to write, such as firmware/models/my_words.h.")],
     model: Annotated[
-        str | None, typer.Argument(metavar="RUN|MODEL", help="A run folder, a .kws file or a shipped name.")
+        str | None,
+        typer.Argument(metavar="RUN|MODEL", help="A run folder, a .kws file or a shipped name.", show_default="kws12"),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="The C identifier is kws_NAME; the header's file name by default.")

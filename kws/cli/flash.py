@@ -27,7 +27,9 @@ def flash(
     os: Annotated[
         Path | None, typer.Option(help="An image of Raspberry Pi OS, .img or .img.xz, whose copy gets the listener.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="A .kws file, a run folder or a shipped name.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A .kws file, a run folder or a shipped name.", show_default="kws12_listener")
+    ] = None,
     program: Annotated[
         Path | None, typer.Option(help="A listener that `kws build` made, in place of building one.")
     ] = None,
@@ -175,12 +177,12 @@ def _listener(model: str | None, program: Path | None) -> bytes:
 
     from kws.board import build, compiler, elf
     from kws.errors import KwsError
-    from kws.model import load
+    from kws.model import LISTENER, load
 
     if program is None:
         found = compiler.find("aarch64")
         with Console(stderr=True).status("Compiling (the first time takes minutes)"):
-            return build.build(load(model), found)
+            return build.build(load(model, LISTENER), found)
     if model is not None:
         raise KwsError("--model: a program has its model inside; leave out --model or --program.")
     listener = program.read_bytes()

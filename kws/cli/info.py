@@ -21,7 +21,8 @@ def register(app: typer.Typer) -> None:
 
 def info(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="A .kws file, a run folder or a shipped name.")
+        str | None,
+        typer.Argument(metavar="MODEL", help="A .kws file, a run folder or a shipped name.", show_default="kws12"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:

@@ -30,7 +30,9 @@ def listen(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILE", help="Recordings; the microphone where none is given.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="A .kws file, a run folder or a shipped name.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A .kws file, a run folder or a shipped name.", show_default="kws12_listener")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Input device: its number or part of its name.")] = None,
     depth: Annotated[
         str | None,
@@ -89,11 +91,11 @@ def listen(
     from kws.engine import Engine
     from kws.listen.command import Command
     from kws.listen.controls import Settings
-    from kws.model import load
+    from kws.model import LISTENER, load
 
     _check_options(files or [], device, capture, plot)
     thresholds, sensitivities = _by_word("--threshold", threshold), _by_word("--sensitivity", sensitivity)
-    engine = Engine(load(model))
+    engine = Engine(load(model, LISTENER))
     settings = Settings(_depth(depth, engine), thresholds, sensitivities, gate)
     command = None if execute is None else Command(execute, execute_seconds)
     if files:

@@ -55,8 +55,8 @@ class Listener:
             source: a str is an input device, its number or a part of its name, as `kws devices` lists them; a Path a
                 recording in any format that libsndfile reads; anything else chunks of sound, int16 [n] at 16 kHz, of
                 any lengths.
-            model: a ``.kws`` file, a training run's folder, a shipped model's name, or an engine; the default shipped
-                model if None.
+            model: a ``.kws`` file, a training run's folder, a shipped model's name, or an engine; ``kws12_listener``
+                if None.
             depth: every window's delta, or "adaptive"; as the model says if None.
             threshold: score, 0..1, that makes an event of any word, or a dict of them by word, with that of all others
                 under "*"; the model's own for words without one.
@@ -69,9 +69,9 @@ class Listener:
                 missing.
         """
         from kws.engine import Engine
-        from kws.model import load
+        from kws.model import LISTENER, load
 
-        self.engine = model if isinstance(model, Engine) else Engine(load(model))
+        self.engine = model if isinstance(model, Engine) else Engine(load(model, LISTENER))
         rate = self.engine.preset.sample_rate
         if rate != SAMPLE_RATE:
             raise KwsError(f"The model hears {rate} Hz, not {SAMPLE_RATE} Hz; train it at that rate.")

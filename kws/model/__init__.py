@@ -9,10 +9,24 @@ from kws.model import file
 from kws.model.file import save
 from kws.model.folded import FoldedBlock, FoldedDepth, FoldedModel, FoldedPass
 
-__all__ = ["DEFAULT", "FoldedBlock", "FoldedDepth", "FoldedModel", "FoldedPass", "load", "resolve", "save", "shipped"]
+__all__ = [
+    "DEFAULT",
+    "LISTENER",
+    "FoldedBlock",
+    "FoldedDepth",
+    "FoldedModel",
+    "FoldedPass",
+    "load",
+    "resolve",
+    "save",
+    "shipped",
+]
 
 DEFAULT = "kws12"
-"""The shipped model that commands use when none is named."""
+"""The shipped model that is used where none is named."""
+
+LISTENER = "kws12_listener"
+"""The one that listens where none is named, to a microphone or on a device."""
 
 RUN_MODEL = "model.kws"
 """Name of the model in a training run's folder."""
@@ -30,17 +44,21 @@ def shipped() -> dict[str, Path]:
     return {}
 
 
-def resolve(model: str | Path | None = None) -> Path:
+def resolve(model: str | Path | None = None, default: str = DEFAULT) -> Path:
     """The model file that ``model`` names: a ``.kws`` file, a training run's folder, a shipped model's name, or None.
+
+    Args:
+        model: None for the shipped model ``default``.
+        default: a shipped model's name.
 
     Raises:
         KwsError: it names none of them.
     """
     known = shipped()
     if model is None:
-        if DEFAULT not in known:
-            raise KwsError(f"The default model '{DEFAULT}' is not installed; install kws again or name a model file.")
-        return known[DEFAULT]
+        if default not in known:
+            raise KwsError(f"The default model '{default}' is not installed; install kws again or name a model file.")
+        return known[default]
     path = Path(model)
     if (path / RUN_MODEL).is_file():
         return path / RUN_MODEL
@@ -54,10 +72,10 @@ def resolve(model: str | Path | None = None) -> Path:
     raise KwsError(f"{model}: no such model; give a .kws file, a training run's folder or a shipped model ({names}).")
 
 
-def load(model: str | Path | None = None) -> FoldedModel:
+def load(model: str | Path | None = None, default: str = DEFAULT) -> FoldedModel:
     """Reads the model that ``model`` names; see ``resolve``.
 
     Raises:
         KwsError: no such model, or a file that is not a good one.
     """
-    return file.load(resolve(model))
+    return file.load(resolve(model, default))
