@@ -289,7 +289,7 @@ def test_bad_places_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_name_of_the_interface_can_be_a_models() -> None:
-    names = set(re.findall(r"\bkws_(\w+)", (INCLUDE / "kws.h").read_text())) - {"kws12"}
+    names = set(re.findall(r"\bkws_(\w+)", (INCLUDE / "kws.h").read_text())) - {"kws12_listener"}
     assert names - RESERVED == set()
     for name in sorted(names):
         with pytest.raises(KwsError):

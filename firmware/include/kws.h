@@ -3,18 +3,18 @@
  * kws: binary-network keyword spotting. This is the whole public interface.
  *
  *     #include "kws.h"
- *     #include "models/kws12.h"                      // written by `kws export`
+ *     #include "models/kws12_listener.h"             // written by `kws export`
  *
- *     static _Alignas(KWS_ALIGN) unsigned char memory[KWS_KWS12_STATE_SIZE];
+ *     static _Alignas(KWS_ALIGN) unsigned char memory[KWS_KWS12_LISTENER_STATE_SIZE];
  *     kws_state_t *kws;
- *     if (kws_init(memory, sizeof memory, &kws_kws12, &kws) != KWS_OK) abort();
+ *     if (kws_init(memory, sizeof memory, &kws_kws12_listener, &kws) != KWS_OK) abort();
  *
  *     int16_t pcm[512];                              // any chunk size works
  *     kws_event_t events[KWS_EVENT_CAPACITY(512)];
  *     while (read_microphone(pcm, 512)) {
  *         int n = kws_feed(kws, pcm, 512, events, KWS_EVENT_CAPACITY(512));
  *         for (int i = 0; i < n; i++)
- *             printf("%s %.2f s\n", kws_kws12.class_names[events[i].word], events[i].sample / 16000.0);
+ *             printf("%s %.2f s\n", kws_kws12_listener.class_names[events[i].word], events[i].sample / 16000.0);
  *     }
  *
  * Rules the engine keeps: C11; no allocation; no global that changes; no libc beyond memcpy and memset; reentrant, one

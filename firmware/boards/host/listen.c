@@ -3,7 +3,8 @@
  * Listens to a file on a host, with a model compiled in: what a device does, where it is easy to look at.
  *
  *     cc -std=c11 -O3 -ffp-contract=off -Ifirmware/include -Ifirmware/models \
- *        -DKWS_MODEL_HEADER='"kws12.h"' -DKWS_MODEL=kws_kws12 -DKWS_MODEL_STATE_SIZE=KWS_KWS12_STATE_SIZE \
+ *        -DKWS_MODEL_HEADER='"kws12_listener.h"' -DKWS_MODEL=kws_kws12_listener \
+ *        -DKWS_MODEL_STATE_SIZE=KWS_KWS12_LISTENER_STATE_SIZE \
  *        firmware/boards/host/listen.c firmware/src/[a-z]*.[cS] -o listen
  *     ./listen yes.wav
  *     arecord -q -t raw -f S16_LE -r 16000 | ./listen -

@@ -4,7 +4,8 @@
  * hand:
  *
  *     aarch64-linux-gnu-gcc -static -std=c11 -O3 -ffp-contract=off -Ifirmware/include -Ifirmware/models \
- *        -DKWS_MODEL_HEADER='"kws12.h"' -DKWS_MODEL=kws_kws12 -DKWS_MODEL_STATE_SIZE=KWS_KWS12_STATE_SIZE \
+ *        -DKWS_MODEL_HEADER='"kws12_listener.h"' -DKWS_MODEL=kws_kws12_listener \
+ *        -DKWS_MODEL_STATE_SIZE=KWS_KWS12_LISTENER_STATE_SIZE \
  *        firmware/boards/rpi/[a-z]*.c firmware/src/[a-z]*.[cS] -lm -o kws-listener
  *
  * Sound runs one way: capture or WAV file, mono floats, 16-bit samples at the model's rate, events, actions. One thread,
