@@ -303,21 +303,32 @@ def test_a_text_that_nobody_asked_for_may_be_left_out(packages, project, monkeyp
 def test_networks_say_half_of_the_sentences_and_espeak_the_others(packages, tmp_path, monkeypatch):
     out, told = tmp_path / "talk", []
 
-    def speak(count: int = 11) -> int:
+    def speak(count: int = 11) -> tuple[int, list[str]]:
         voices = neural.voices("en", [voice_file(tmp_path, "many", speakers=900)])
         return spoken.speak_sentences(
             ["house"], out, count, replace=True, progress=lambda *state: told.append(state), voices=voices
         )
 
-    assert speak() == 11 == len(list(out.iterdir())) and told[-1] == ("sentences", 11, 11)
+    everybody = ["eSpeak NG", "en_US-joe-medium", "hibari", "many"]
+    assert speak() == (11, everybody) and len(list(out.iterdir())) == 11 and told[-1] == ("sentences", 11, 11)
     assert len(FakePiper.said) == 2 and len(HIBARI) == 1  # of five that three voices share evenly
     assert not any("house" in text for text, _ in FakePiper.said)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     speak()
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     monkeypatch.setattr(FakePiper, "synthesize", lambda self, text, how: [])
-    assert speak() == 9 == len(list(out.iterdir()))
-    assert speak(2) == 2 == len(list(out.iterdir()))  # too few for every voice to say one
+    assert speak() == (9, everybody) and len(list(out.iterdir())) == 9
+    loaded = len(FakePiper.loaded)
+    assert speak(2) == (2, ["eSpeak NG"]) and len(FakePiper.loaded) == loaded  # too few for every voice to say one
+
+
+def test_a_network_that_is_damaged_is_told_of_before_any_sentence_is_said(packages, tmp_path, monkeypatch):
+    monkeypatch.setattr(spoken, "_say", lambda *_: pytest.fail("spoke"))
+    file = voice_file(tmp_path, "many")
+    file.write_bytes(b"damaged")
+    with pytest.raises(KwsError, match=r"many\.onnx: cannot be loaded as a voice of Piper"):
+        spoken.speak_sentences(["house"], tmp_path / "talk", 11, voices=neural.voices("en", [file]))
+    assert not (tmp_path / "talk").exists()
 
 
 def test_the_command_has_networks_say_sentences_and_no_words(packages, tmp_path):

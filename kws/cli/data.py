@@ -120,9 +120,8 @@ def synth(
             def tell(_: str, done: int, __: int) -> None:
                 bar.update(task, completed=done)
 
-            made = speak_sentences(words, out, count, seed, language, replace, tell, networks)
-        by = ", ".join(["eSpeak NG", *(voice.name for voice in networks)])
-        text = f"{made} sentences in {out} by {by}, none of which says {', '.join(words)}"
+            made, spoke = speak_sentences(words, out, count, seed, language, replace, tell, networks)
+        text = f"{made} sentences in {out} by {', '.join(spoke)}, none of which says {', '.join(words)}"
         Console().print(text, markup=False, highlight=False, soft_wrap=True)
         return
     if voices:

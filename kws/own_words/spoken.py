@@ -132,7 +132,7 @@ def speak_sentences(
     replace: bool = False,
     progress: Progress | None = None,
     voices: Sequence[neural.Voice] = (),
-) -> int:
+) -> tuple[int, list[str]]:
     """Speaks ``count`` sentences of common words, in which no word of ``without`` is heard, to ``out/*.wav``.
 
     The folder appears when complete. The same arguments give the same files.
@@ -140,10 +140,10 @@ def speak_sentences(
     Args:
         replace: write into a folder of recordings, and remove those.
         progress: told of every finished sentence.
-        voices: that say half of the sentences, as many each; eSpeak NG says the others.
+        voices: that say half of the sentences, as many each, if there is one for each; eSpeak NG says the others.
 
     Returns:
-        Sentences there are: fewer than asked for where a neural voice says nothing for one.
+        Sentences there are, fewer than asked for where a neural voice says nothing for one; and the voices that spoke.
 
     Raises:
         KwsError: ``out`` is not empty (unless ``replace``) or holds more than recordings, no eSpeak NG, a language or
@@ -159,11 +159,14 @@ def speak_sentences(
     if others := held - set(recordings(out) if held else []):
         raise KwsError(f"{out}: holds {min(others).name}, which is no recording; choose another --out.")
     each = count // 2 // len(voices) if voices else 0
+    voices = voices if each else ()
+    for voice in voices:
+        voice.load(0)  # one that cannot be used is told of before anything is said
     texts = list(_sentences(without, count - each * len(voices), seed, language))
     neural_texts = [(voice, list(_sentences(without, each, seed, language, voice.name))) for voice in voices]
     clips = list(_told(_say_all(SPEECH, texts, neural_texts, language, seed), "sentences", 0, count, progress))
     write_folder(out, clips)
-    return len(clips)
+    return len(clips), ["eSpeak NG", *(voice.name for voice in voices)]
 
 
 def _told(clips: Iterable[Said], name: str, done: int, total: int, progress: Progress | None) -> Iterator[Said]:
