@@ -8,7 +8,7 @@
     model = kws.Model.load("kws12")                # a .kws file, a training run's folder, or a shipped model's name
     print(model.classify(clip).word)               # int16 or float array
 
-    engine = kws.load()                            # the C engine itself: logits, features, streams
+    engine = kws.load("kws12_listener")            # the C engine itself: logits, features, streams
     for event in engine.stream().feed(pcm): ...    # int16 samples at 16 kHz, as many or as few as there are
 
 Nothing here needs torch; training lives in ``kws_training`` (``pip install 'kws[train]'``).

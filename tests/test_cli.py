@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 import kws
 from kws import cli
 from kws.errors import KwsError
+from kws.model import DEFAULT, LISTENER
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -34,6 +36,43 @@ def test_every_command_has_help(name: str) -> None:
     shown = run(name, "--help")
     assert shown.returncode == 0, shown.stderr
     assert "Usage: " in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("expected", "arguments"),
+    [
+        (LISTENER, ["listen", "x.wav"]),
+        (LISTENER, ["export", "--out", "x.h"]),
+        (LISTENER, ["build", "--out", "x"]),
+        (LISTENER, ["deploy", "pi@device"]),
+        (LISTENER, ["flash", "--image", "x.img"]),
+        (DEFAULT, ["eval", "--data", "."]),
+        (DEFAULT, ["info"]),
+        (DEFAULT, ["bench"]),
+    ],
+)
+def test_the_model_that_is_used_where_none_is_named_is_the_one_that_the_help_names(
+    expected: str, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def load(model: str | None = None, default: str = DEFAULT) -> None:
+        assert model is None
+        loaded.append(default)
+        raise KwsError("Seen enough.")
+
+    monkeypatch.setattr("kws.model.load", load)
+    monkeypatch.setattr("kws.board.compiler.find", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+    app = cli.application()
+    done = CliRunner().invoke(app, arguments)
+    assert str(done.exception) == "Seen enough." and loaded == [expected]
+    command = typer.main.get_command(app).commands[arguments[0]]  # type: ignore[attr-defined]
+    assert next(one for one in command.params if one.name == "model").show_default == expected
+
+
+def test_a_listener_takes_the_model_that_listens() -> None:
+    assert kws.Listener([]).engine.model.name == LISTENER
 
 
 def test_without_a_command_the_help_is_shown() -> None:

@@ -20,10 +20,10 @@ from kws.data.labels import Label, read_labels, write_labels
 from kws.data.stream import RUNNING
 from kws.engine import Engine
 from kws.errors import KwsError
-from kws.evaluate.calibrate import LOGITS, PEAKS, SMOOTHINGS, WAKE_SHIFTS, WAKES, _choose, calibrate, tail_rates
+from kws.evaluate.calibrate import LOGITS, PEAKS, SMOOTHINGS, WAKE_SHIFTS, WAKES, _choose, _loss, calibrate, tail_rates
 from kws.evaluate.matching import match
 from kws.evaluate.sounds import Sound, hear_folder, hear_recording
-from kws.evaluate.stream import FINE_STEPS, STEP, Judge, Mode, computed_anew, evaluate_stream, modes_of, moved
+from kws.evaluate.stream import FINE_STEPS, STEP, Judge, Mode, Point, computed_anew, evaluate_stream, modes_of, moved
 from kws.evaluate.stream_report import show, to_json
 from kws.evaluate.track import record
 from kws.features import Preset
@@ -259,6 +259,12 @@ def test_the_wake_threshold_is_the_highest_that_loses_nothing_for_as_many_false_
     assert chosen.wake == (max(enough) if enough else min(found, key=found.get))
 
 
+def test_what_makes_fewer_false_accepts_than_any_threshold_is_compared_with_deafness() -> None:
+    curve = [Point(shift, 0.5, 3.0, 0.0, 0.0) for shift in (0.0, 1.0)]
+    assert _loss(Point(0.0, 0.7, 3.0, 0.0, 0.0), curve) == pytest.approx(0.2)
+    assert _loss(Point(0.0, 0.7, 1.0, 0.0, 0.0), curve) == pytest.approx(-0.3)
+
+
 def test_the_smoothing_chosen_loses_least(model, sounds, monkeypatch) -> None:
     chosen = calibrate(model, sounds, 400.0).model.smoothing
     assert chosen in SMOOTHINGS
@@ -309,6 +315,8 @@ def test_a_word_without_a_recording_takes_an_equal_share() -> None:
 def test_what_cannot_be_calibrated_is_one_sentence(model, sounds) -> None:
     with pytest.raises(KwsError, match="is no rate to aim for"):
         calibrate(model, sounds, 0.0)
+    with pytest.raises(KwsError, match="smoothing"):
+        calibrate(model, sounds, 1.0, smoothing=17)
     with pytest.raises(KwsError, match="None of the model's words is said"):
         calibrate(model, sounds[1:], 1.0)
 

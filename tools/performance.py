@@ -177,7 +177,7 @@ def host(model: FoldedModel, seconds: float) -> str:
 
 
 def two_planes() -> str:
-    """Instructions of the default model."""
+    """Instructions of `kws12`."""
     with tempfile.TemporaryDirectory(prefix="kws-planes-") as folder:
         depths = count.measure(count.build(load(None), Path(folder)), "neon")["depths"]
     rows = [
@@ -266,7 +266,7 @@ cycles, and they know nothing of caches.
 """,
     "planes": """
 The tables of this page are those of `kws12_lite`, whose inputs have one plane of bits, but for this one.
-The default model `kws12` has two planes: twice the binary products, at 3.0 vector operations for 128 of them
+`kws12` has two planes: twice the binary products, at 3.0 vector operations for 128 of them
 (`firmware/src/count_neon.S`), and three comparisons wherever bits are made (`firmware/src/finish_neon.S`).
 """,
     "floats": """

@@ -27,7 +27,7 @@ def calibrate(
     seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
     smoothing: Annotated[
         int | None,
-        typer.Option(min=1, max=16, help="Windows to average; by itself as many as lose least. Fewer answer sooner."),
+        typer.Option(min=1, max=16, help="Windows to average; by default as many as lose least. Fewer answer sooner."),
     ] = None,
     gate: Annotated[float | None, typer.Option(help="dBFS below which a window counts as silence.")] = None,
     adaptive: Annotated[

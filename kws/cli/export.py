@@ -17,7 +17,9 @@ def export(
     out: Annotated[Path, typer.Option(help="The header to write, such as firmware/models/my_words.h.")],
     model: Annotated[
         str | None,
-        typer.Argument(metavar="RUN|MODEL", help="A run folder, a .kws file or a shipped name.", show_default="kws12"),
+        typer.Argument(
+            metavar="RUN|MODEL", help="A run folder, a .kws file or a shipped name.", show_default="kws12_listener"
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="The C identifier is kws_NAME; the header's file name by default.")
@@ -25,8 +27,8 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that kws export did not write.")] = False,
 ) -> None:
     """Write a model as a C header, and its feature tables as another beside it."""
-    from kws.model import load
+    from kws.model import LISTENER, load
     from kws.model.header import export as write
 
-    for path in write(load(model), out, name, force):
+    for path in write(load(model, LISTENER), out, name, force):
         print(f"{path} written ({path.stat().st_size:,} bytes of text)")

@@ -22,7 +22,7 @@ least. More quieten a network that is wrong for a moment, and outlast a short wo
 The wake threshold of the adaptive depth is the highest, and so the cheapest, of ``WAKES`` that loses at most
 ``WAKE_LOSS`` of the words beyond those that the deepest depth alone loses, with its new thresholds moved together so
 that it makes no more false accepts; where all lose more, the one that loses least. Few false accepts are a matter of
-chance, so that the loss is the mean of what it is at thresholds from which there are more, too (``WAKE_SHIFTS``).
+chance, so the loss is averaged over the new thresholds and two lower sets of them, which make more.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ SMOOTHINGS = (1, 2, 3, 4, 6)
 WAKES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97)
 WAKE_LOSS = 0.0025
 WAKE_SHIFTS = (-1.0, -0.5, 0.0)
+"""Added to the logits of the new thresholds where the adaptive depth is compared with the deepest."""
 SHIFTS = np.arange(-3.0, 6.0, STEP / 2)
-"""Added to the logits of the thresholds of a curve to compare with."""
+"""Added to them for the curve of the deepest."""
 
 Array = NDArray[np.float64]
 
@@ -88,7 +89,7 @@ def calibrate(
         smoothing: windows to average, 1..16; chosen of ``SMOOTHINGS`` if None.
 
     Raises:
-        KwsError: a target that is not positive, no word in the sounds, or no sound at all.
+        KwsError: a target that is not positive, a smoothing out of range, no word in the sounds, or no sound at all.
     """
     if not 0.0 < target < np.inf:
         raise KwsError(f"--target-false-accepts {target} is no rate to aim for; give a positive number an hour.")
@@ -96,6 +97,7 @@ def calibrate(
     if not any(label.word in words for sound in sounds for label in sound.labels):
         raise KwsError("None of the model's words is said in the recordings, so nothing says what a threshold costs.")
     sizes = SMOOTHINGS if smoothing is None else (smoothing,)
+    replace(model, smoothing=sizes[0]).validate()
     tries = {size: _choices(replace(model, smoothing=size), sounds, target, least) for size in sizes}
     smoothing = min(sizes, key=lambda size: sum(choice.cost for choice in tries[size]))
     thresholds = np.stack([_sigmoid(LOGITS[choice.picks]) for choice in tries[smoothing]])
@@ -197,7 +199,7 @@ def _wake(model: FoldedModel, sounds: Sequence[Sound]) -> float:
 def _loss(point: Point, curve: Sequence[Point]) -> float:
     """Share of the words missed at ``point`` beyond those that are missed on ``curve`` for as many false accepts."""
     alike = [one.misses or 0.0 for one in curve if one.rate(False) <= point.rate(False)]
-    return (point.misses or 0.0) - min(alike)
+    return (point.misses or 0.0) - min(alike, default=1.0)
 
 
 def _sigmoid(logits: Array) -> NDArray[np.float32]:

@@ -23,10 +23,10 @@ __all__ = [
 ]
 
 DEFAULT = "kws12"
-"""The shipped model that is used where none is named."""
+"""The shipped model that is used where none is named; it knows single clips best, and is not calibrated."""
 
 LISTENER = "kws12_listener"
-"""The one that listens where none is named, to a microphone or on a device."""
+"""The one that listens where none is named, to a microphone or, built or exported, on a device."""
 
 RUN_MODEL = "model.kws"
 """Name of the model in a training run's folder."""
