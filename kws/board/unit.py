@@ -70,8 +70,8 @@ SETTINGS = """\
 # words = yes, no
 # sensitivity = 0.6
 # sensitivity = yes=0.4
-# threshold = 0.7
-# threshold = yes=0.8
+# threshold = 0.95
+# threshold = yes=0.98
 # depth = adaptive
 # gate = -55
 # refractory = 1
