@@ -9,7 +9,7 @@ import torch
 from kws.features import PRESETS
 from kws_training.composed import hard as module
 from kws_training.composed.hard import Ear, hard_pieces, hard_words
-from kws_training.composed.pieces import Piece, Pieces
+from kws_training.composed.pieces import QUIET, Piece, Pieces
 from kws_training.composed.scenes import Manner, Scenes, Shares
 from kws_training.features import LogMel
 
@@ -66,6 +66,13 @@ def test_a_quiet_recording_is_as_hard_as_a_loud_one():
     quiet = tone(80, silence=4000)
     quiet = Piece(quiet.pcm // 50, quiet.first, quiet.last, quiet.level - 34.0)
     assert seek(pieces([*loud, quiet]))[0] is quiet
+
+
+def test_a_pause_of_a_recording_is_not_heard_as_speech():
+    rng = np.random.default_rng(1)
+    pause = rng.integers(-4, 5, 30 * RATE).astype(np.int16)
+    found = seek(pieces([tone(1500)] * 8, [pause]), runs=100)
+    assert found and all(piece.level > QUIET for piece in found)
 
 
 def test_every_piece_is_heard_in_the_middle_of_its_window_over_a_hiss():

@@ -97,7 +97,8 @@ def small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scene_data, "VALIDATION_WINDOWS", 24)
         patch.setattr(finetune, "BATCH", 12)
-        patch.setattr(make, "COMPOSITION", Composition(batches=3, heard=48))
+        patch.setattr(make, "COMPOSITION", Composition(batches=3, heard=48, runs=16))
+        patch.setattr(make, "SYNTHESISED", Composition(batches=3, heard=0))
         patch.setattr(make, "MEASURED_WINDOWS", 48)
         patch.setattr(make, "STREAM_MINUTES", 1.0)
         yield
@@ -193,7 +194,7 @@ def test_every_epoch_draws_what_the_network_then_takes_for_a_word(project, monke
     monkeypatch.setattr(composed_data, "hard_pieces", seeking)
     monkeypatch.setattr(Scenes, "draw", drawing)
     made(project)
-    assert len(sought) == 2 and all(0 < len(found) <= 48 // hard.ONE_IN for _, found in sought)
+    assert len(sought) == 2 and all(0 < len(found) <= 64 // hard.ONE_IN for _, found in sought)
     assert not torch.equal(sought[0][0], sought[1][0])
     # All windows of an epoch, and none of another, are drawn with what was found before it.
     assert len(drawn) == 2 * 3 * 12

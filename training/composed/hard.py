@@ -10,7 +10,7 @@ interrupted goes on as if it had not been.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ def hard_pieces(ear: Ear, scenes: Scenes, most: int, runs: int, rng: np.random.G
     heard = _drawn(scenes.pieces, most, ear.samples, rng)
     if not heard:
         return []
-    heard += [_whole(scenes.run(_LEVEL, rng)) for _ in range(runs)]
+    heard += _loud(_whole(scenes.run(_LEVEL, rng)) for _ in range(runs))
     n_words = len(scenes.pieces.voices)
     count = max(1, len(heard) // ONE_IN // n_words)
     best = torch.argsort(ear.scores(heard, rng)[:, :n_words], dim=0, descending=True)[:count]
@@ -111,7 +111,12 @@ def _drawn(pieces: Pieces, most: int, samples: int, rng: np.random.Generator) ->
     lengths = np.array([len(recording) for recording in pieces.running], np.float64)
     for index in rng.choice(len(lengths), from_running, p=lengths / lengths.sum()) if from_running else ():
         found.append(_cut(pieces.running[index], samples, rng))
-    return [piece for piece in found if piece.level > QUIET]
+    return _loud(found)
+
+
+def _loud(pieces: Iterable[Piece]) -> list[Piece]:
+    """Those that are no pause, which would be heard as loud as speech."""
+    return [piece for piece in pieces if piece.level > QUIET]
 
 
 def _cut(wave: NDArray[np.int16], samples: int, rng: np.random.Generator) -> Piece:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from kws.own_words.spoken import is_outdated, speak_project
 from kws_training import checkpoint
 from kws_training.composed.data import Composition
 from kws_training.composed.pieces import Pieces
+from kws_training.composed.scenes import Manner
 from kws_training.config import Settings
 from kws_training.finetune import HardTuning, settings_of
 from kws_training.loop import CHECKPOINT, Watcher, load_state
@@ -55,15 +56,19 @@ SLACK_SECONDS = 0.3
 to last, as many as a model averages before it is calibrated. Calibration averages more only where that loses less.
 """
 
-COMPOSITION = Composition()
-"""Where people's takes say every word. Of synthesised voices alone a network might learn from hard examples, which are
-mostly people, that people never say the words.
+COMPOSITION = Composition(runs=1024, manner=Manner(joined=0.5))
+"""Where people's takes say every word."""
+SYNTHESISED = Composition(heard=0)
+"""Elsewhere. Of synthesised voices alone a network might learn from hard examples, which are mostly people, that people
+never say the words; runs without pauses were tried with takes alone.
 """
 
 START = "start.txt"
 """In the run's folder: what its training started from, and how it goes."""
-RECIPE = 2
-"""Raised where the same recordings, settings and base are trained on in other ways: 1 drew no hard examples."""
+RECIPE = 3
+"""Raised where the same recordings, settings and base are trained on in other ways: 1 drew no hard examples, 2 none
+of runs of other speech, which all had pauses.
+"""
 
 LEAST_THRESHOLD = 0.5
 """A word that nothing in the calibration's speech is like would get one so low that other speech reaches it."""
@@ -180,7 +185,7 @@ def _train(
     """The trained model; trains what is left to train."""
     watcher.part("Composing")
     task = Task(project.name, project.classes)
-    composition = COMPOSITION if all(training.takes) else replace(COMPOSITION, heard=0)
+    composition = COMPOSITION if all(training.takes) else SYNTHESISED
     data = SceneData(task, preset, training, validation, project.seed, composition)
     for sentence in data.skipped:
         watcher.warn(f"Skipped {sentence}")
