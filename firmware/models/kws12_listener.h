@@ -5205,7 +5205,7 @@ static const kws_model_t kws_kws12_listener KWS_UNUSED = {
     16000, /* refractory */
     0.5f, /* release */
     -100.0f, /* gate */
-    0.5f, /* wake */
+    0.3f, /* wake */
     0, /* listen_delta */
     &kws_frontend_bifsmn, /* frontend */
     kws_kws12_listener_blocks, /* blocks */
