@@ -77,7 +77,7 @@ class ToneEngine:
 def invoke(monkeypatch):
     """Runs `kws listen` with the tone engine."""
     monkeypatch.setattr("kws.engine.Engine", ToneEngine)
-    monkeypatch.setattr("kws.model.load", lambda model=None: model)
+    monkeypatch.setattr("kws.model.load", lambda *_: None)
     app = typer.Typer()
     listen_command.register(app)
     return lambda *arguments: CliRunner(env={"COLUMNS": "80"}).invoke(app, [str(one) for one in arguments])
