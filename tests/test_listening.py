@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import torch.nn.functional as F
 from random_model import random_model
 from test_finetune import base, command, ends_the_same_when_interrupted  # noqa: F401  (base: a fixture)
 from test_training import TASK, corpus, data, plain  # noqa: F401  (fixtures)
@@ -18,14 +19,14 @@ from kws.data.tasks import SILENCE, TASKS, scan
 from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import load, save
-from kws_training import listening
+from kws_training import checkpoint, listening
 from kws_training.composed import data as composed_data
 from kws_training.composed.scenes import Scenes
 from kws_training.dataset import TrainingData
-from kws_training.finetune import settings_from
+from kws_training.finetune import HardTuning, settings_from, start_of
 from kws_training.inputs import Inputs
 from kws_training.listening import ListeningData
-from kws_training.loop import Watcher
+from kws_training.loop import Given, Watcher
 from kws_training.run import train
 
 STEPS = 3
@@ -54,15 +55,63 @@ def run(corpus, base, tmp_path_factory) -> Path:  # noqa: F811
 def test_it_makes_a_model_of_the_words_and_says_how(run, base):  # noqa: F811
     made = load(run)
     assert made.class_names == ["low", "high", "_unknown_", "_silence_"]
-    assert made.provenance["recipe"]["stages"] == ["listening 2 epochs"]
+    assert made.provenance["recipe"]["stages"] == ["teacher 2 epochs", "listening 2 epochs"]
     assert made.provenance["base_sha256"] == load(base).checkpoint_sha256
-    record = json.loads((run / "record.json").read_text())
-    assert [row["stage"] for row in record["epochs"]] == ["listening", "listening"]
+    assert stages_of(run) == ["teacher", "teacher", "listening", "listening"]
 
 
-def test_an_interrupted_run_ends_with_the_same_weights(corpus, base, run, tmp_path):  # noqa: F811
+def stages_of(run) -> list[str]:
+    return [row["stage"] for row in json.loads((run / "record.json").read_text())["epochs"]]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_an_interrupted_run_ends_with_the_same_weights(corpus, base, run, tmp_path, epochs):  # noqa: F811
     settings = settings_from(load(base), TASK, 2, recipe="listening")
-    assert ends_the_same_when_interrupted(corpus, base, run, tmp_path / "cut", settings, STEPS)
+    assert ends_the_same_when_interrupted(corpus, base, run, tmp_path / "cut", settings, epochs * STEPS)
+
+
+def test_the_teacher_of_an_earlier_run_teaches_the_same(corpus, base, run, tmp_path):  # noqa: F811
+    out = tmp_path / "taught"
+    result = command(
+        *("--data", corpus, "--words", "low,high", "--base", base, "--out", out, "--recipe", "listening"),
+        *("--epochs", 2, "--teacher", run),
+    )
+    assert result.exit_code == 0, result.output
+    assert stages_of(out) == ["listening", "listening"]
+    one, other = (weights(folder) for folder in (run, out))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_the_student_starts_as_the_base_and_learns_from_the_teacher(corpus, data, base, run, tmp_path):  # noqa: F811
+    model = load(base)
+    settings = settings_from(model, TASK, 2, recipe="listening")
+    composed, start = ListeningData(data), start_of(model, settings, data)
+    teacher = checkpoint.load(run / "teacher.pt")["network"]
+    tuning = HardTuning(tmp_path / "x", settings, composed, Watcher(), start, given=Given(teacher))
+    tuning._start_student()
+    assert all(torch.equal(value, start[key]) for key, value in tuning.network.state_dict().items())
+    deltas, taught_by = tuning._begin(settings.stages[-1])
+    features, labels, words = next(iter(composed.epoch(0, 0, 16)))
+    tuning.network.eval()
+    with torch.no_grad():
+        loss = tuning._batch_loss(features, labels, words, settings.stages[-1], 0.0, deltas, taught_by)
+        targets = taught_by(features, (1,))[1][0].softmax(1)
+        logits = [answer for answer, _ in tuning.network(features, deltas).values()]
+    expected = [
+        F.cross_entropy(one, labels) + (targets * (targets.log() - one.log_softmax(1))).sum(1).mean() for one in logits
+    ]
+    assert loss.item() == pytest.approx(torch.stack(expected).mean().item(), rel=1e-5)
+
+
+def weights(run) -> dict[str, torch.Tensor]:
+    return checkpoint.load(run / "student.pt")["network"]
+
+
+def test_a_teacher_beside_another_recipe_is_refused(corpus, base, run, tmp_path):  # noqa: F811
+    result = command(
+        *("--data", corpus, "--words", "low,high", "--base", base, "--out", tmp_path / "x", "--teacher", run),
+    )
+    assert "--teacher beside --base" in str(result.exception)
 
 
 def test_training_windows_are_composed_and_validation_is_of_the_clips(data):  # noqa: F811
@@ -95,10 +144,11 @@ def test_every_epoch_draws_what_the_network_then_takes_for_a_word(corpus, base, 
     monkeypatch.setattr(Scenes, "draw", lambda scenes, rng: drawn.append(scenes.pieces.hard) or draw(scenes, rng))
     settings = settings_from(load(base), TASK, 2, recipe="listening")
     train(Inputs(corpus, base=base), tmp_path / "run", settings, Watcher(), plain)
-    assert len(found) == 2 and all(found)
+    # Two epochs of the teacher, two of the student.
+    assert len(found) == 4 and all(found)
     windows = STEPS * settings.batch
-    assert all(part is found[0] for part in drawn[-2 * windows : -windows])
-    assert all(part is found[1] for part in drawn[-windows:])
+    for epoch in range(4):
+        assert all(part is found[epoch] for part in drawn[(epoch - 4) * windows :][:windows])
 
 
 def test_recordings_without_the_words_are_running_speech(corpus, base, tmp_path, monkeypatch):  # noqa: F811

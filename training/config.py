@@ -10,6 +10,7 @@ from kws_training.augment import BUSY, BUSY_STRONG, GENTLE, LIVELY, MODERATE, ST
 from kws_training.distillation import ENHANCED
 from kws_training.topology import Topology
 
+TEACHER = "teacher"
 LISTENING = "listening"
 """A stage like "binary" whose windows are composed as a stream has them (``kws_training.listening``)."""
 
@@ -19,7 +20,7 @@ class StageSettings:
     """One stage of training.
 
     Attributes:
-        name: "teacher", "activations" or "binary"; ``LISTENING``; "float" or "int8" of a rival
+        name: ``TEACHER``, "activations" or "binary"; ``LISTENING``; "float" or "int8" of a rival
             (``kws_training.rivals``).
         epochs: passes over the training set.
         rate: peak learning rate of AdamW.
@@ -135,23 +136,23 @@ def checked_unknown(unknown: float) -> float:
 
 RECIPES: dict[str, tuple[StageSettings, ...]] = {
     "standard": (
-        StageSettings("teacher", 50, 3e-3, 5e-2, STRONG, unknown=0.6, identity=0.5, smoothing=0.1),
-        StageSettings("teacher", 12, 1e-3, 5e-2, STRONG, unknown=0.2, identity=0.5, smoothing=0.1),
+        StageSettings(TEACHER, 50, 3e-3, 5e-2, STRONG, unknown=0.6, identity=0.5, smoothing=0.1),
+        StageSettings(TEACHER, 12, 1e-3, 5e-2, STRONG, unknown=0.2, identity=0.5, smoothing=0.1),
         StageSettings("activations", 4, 2e-3, 1e-4, GENTLE, unknown=0.3),
         StageSettings("binary", 46, 2e-3, 0.0, GENTLE, unknown=0.3),
     ),
     "listening": (
-        StageSettings("teacher", 28, 3e-3, 5e-2, STRONG, unknown=0.6, identity=0.5, smoothing=0.1),
-        StageSettings("teacher", 8, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),
+        StageSettings(TEACHER, 28, 3e-3, 5e-2, STRONG, unknown=0.6, identity=0.5, smoothing=0.1),
+        StageSettings(TEACHER, 8, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),
         StageSettings("activations", 4, 2e-3, 1e-4, LIVELY, unknown=0.5),
         StageSettings("binary", 30, 2e-3, 0.0, LIVELY, unknown=0.5),
     ),
     "running": (
-        StageSettings("teacher", 10, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),
+        StageSettings(TEACHER, 10, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),
         StageSettings("binary", 24, 1e-3, 0.0, BUSY, unknown=0.6),
     ),
     "quick": (
-        StageSettings("teacher", 8, 3e-3, 1e-2),
+        StageSettings(TEACHER, 8, 3e-3, 1e-2),
         StageSettings("activations", 3, 2e-3, 1e-4, GENTLE),
         StageSettings("binary", 8, 2e-3, 0.0, GENTLE),
     ),

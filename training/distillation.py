@@ -71,8 +71,8 @@ def no_loss(student: dict[int, Tensor], teacher: dict[int, Tensor]) -> Tensor:
     return torch.zeros(())
 
 
-ENHANCED = "enhanced"
-HIDDEN_LOSSES = {ENHANCED: enhanced_loss, "independent": independent_loss, "answers": no_loss}
+ENHANCED, ANSWERS_ALONE = "enhanced", "answers"
+HIDDEN_LOSSES = {ENHANCED: enhanced_loss, "independent": independent_loss, ANSWERS_ALONE: no_loss}
 """What ``kws train --distillation`` names."""
 
 

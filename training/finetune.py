@@ -1,6 +1,7 @@
 """Fine-tuning: the loop, records and resuming of every training run, from an unfolded model on.
 
-No teacher: a model file has none. The labels alone are learned, at every depth at once.
+A model file has no teacher, so the labels alone are learned, at every depth at once; but a float network that starts as
+the unfolded model soon knows more than it, and can be its teacher: ``settings_from`` of ``LISTENING`` trains one first.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import FoldedModel
 from kws_training.augment import GENTLE, NOISY, Augmentation
-from kws_training.config import LISTENING, Settings, StageSettings, checked_epochs, checked_unknown
+from kws_training.config import LISTENING, TEACHER, Settings, StageSettings, checked_epochs, checked_unknown
 from kws_training.dataset import TrainingData
-from kws_training.loop import NOTHING, Run, Watcher
+from kws_training.distillation import ANSWERS_ALONE
+from kws_training.loop import NOTHING, Given, Run, Watcher
 from kws_training.networks import BiFSMN
 from kws_training.topology import Topology
 from kws_training.unfold import keep_classes, measure, require_features, topology_of, unfold
@@ -35,8 +37,9 @@ WARMUP = 1.0
 
 EPOCHS = 12
 """Of a training run on clips."""
-LISTENING_EPOCHS = 100
-"""Of one on composed windows, whose epochs are of one length whatever the corpus."""
+LISTENING_EPOCHS = 50
+"""Of teacher and student each on composed windows, whose epochs are of one length whatever the corpus."""
+TEACHER_RATE, TEACHER_DECAY = 3e-3, 5e-2
 MEASURED_BATCHES = 4
 
 
@@ -60,7 +63,8 @@ class FineTuning(Run):
     """One run in a folder; see ``kws_training.loop.Run``.
 
     Args:
-        start: state of a network from ``unfold`` and ``measure``; ignored where ``state`` is of a complete epoch.
+        start: state of a network from ``unfold`` and ``measure``, which student and teacher start as; ignored where
+            ``state`` is of a complete epoch.
     """
 
     remedy = "; remove the folder and try another seed."
@@ -73,17 +77,22 @@ class FineTuning(Run):
         watcher: Watcher,
         start: dict[str, Tensor],
         state: dict[str, Any] | None = None,
+        given: Given = NOTHING,
         inputs: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(folder, settings, data, watcher, state, NOTHING, inputs)
+        super().__init__(folder, settings, data, watcher, state, replace(given, student=start), inputs)
         if not self.history:
             self.network.load_state_dict(start)
         self.network.set_stage("binary")
 
     def _begin(self, stage: StageSettings) -> tuple[tuple[int, ...], BiFSMN | None]:
+        if stage.name == TEACHER or self.teacher_state is not None:
+            return super()._begin(stage)
         return self.settings.topology.deltas, None
 
     def _optimizer(self, stage: StageSettings) -> torch.optim.Optimizer:
+        if stage.name == TEACHER:
+            return super()._optimizer(stage)
         network = self.network
         latent = [layer.weight for layer in network.binary_layers()]
         chosen = {id(weight) for weight in latent} | {id(network.classifier.weight)}
@@ -105,6 +114,8 @@ class FineTuning(Run):
         deltas: tuple[int, ...],
         teacher: BiFSMN | None,
     ) -> Tensor:
+        if stage.name == TEACHER or teacher is not None:
+            return super()._batch_loss(features, labels, words, stage, epochs, deltas, teacher)
         self.network.progress(self._student_progress(epochs))
         results = self.network(features, deltas)
         return torch.stack([F.cross_entropy(results[delta][0], labels) for delta in deltas]).mean()
@@ -139,7 +150,7 @@ def settings_from(
     unknown: float | None = None,
     recipe: str = "standard",
 ) -> Settings:
-    """Settings of a fine-tuning run on clips.
+    """Settings of a fine-tuning run on a corpus of clips.
 
     Args:
         base: model to start from.
@@ -168,7 +179,10 @@ def settings_from(
                 f"--recipe {LISTENING} trains _unknown_, and this task has no such class; choose another --task."
             )
         epochs = LISTENING_EPOCHS if epochs is None else checked_epochs(epochs)
-        return settings_of(task.words, topology, epochs, seed, stage=LISTENING)
+        teacher = StageSettings(TEACHER, epochs, TEACHER_RATE, TEACHER_DECAY)
+        student = settings_of(task.words, topology, epochs, seed, stage=LISTENING)
+        weights = (1.0,) * len(topology.deltas)
+        return replace(student, stages=(teacher, *student.stages), distillation=ANSWERS_ALONE, depth_weights=weights)
     drawing = RECIPES[recipe]
     epochs = EPOCHS if epochs is None else checked_epochs(epochs)
     unknown = drawing.unknown if unknown is None else checked_unknown(unknown)

@@ -22,7 +22,7 @@ from kws.errors import KwsError
 from kws.evaluate import metrics
 from kws.files import write_atomically
 from kws_training import checkpoint
-from kws_training.config import LISTENING, Settings, StageSettings
+from kws_training.config import LISTENING, TEACHER, Settings, StageSettings
 from kws_training.dataset import TrainingData
 from kws_training.distillation import HIDDEN_LOSSES, answer_loss
 from kws_training.memory import keep_freed_memory
@@ -30,7 +30,7 @@ from kws_training.networks import BiFSMN
 
 CHECKPOINT = "checkpoint.pt"
 TEACHER_DELTAS = (1,)
-ARITHMETIC = {"teacher": "float", LISTENING: "binary"}
+ARITHMETIC = {TEACHER: "float", LISTENING: "binary"}
 """What a stage's network computes in, where that is not the stage's name."""
 
 
@@ -227,14 +227,12 @@ class Run:
                 self.network.load_weights(self.teacher_state)
             else:
                 self._start_student()
-                self.stage_index = sum(stage.name == "teacher" for stage in stages)
+                self.stage_index = sum(stage.name == TEACHER for stage in stages)
         while self.stage_index < len(stages):
             self._train_stage(stages[self.stage_index])
             self.stage_index += 1
             is_last = self.stage_index == len(stages)
-            if stages[self.stage_index - 1].name == "teacher" and (
-                is_last or stages[self.stage_index].name != "teacher"
-            ):
+            if stages[self.stage_index - 1].name == TEACHER and (is_last or stages[self.stage_index].name != TEACHER):
                 self.teacher_state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
                 checkpoint.save(self.folder / "teacher.pt", self._portable(self.teacher_state))
                 self._start_student()
@@ -244,7 +242,7 @@ class Run:
             self._save(None)
         self.network.set_stage(ARITHMETIC.get(stages[-1].name, stages[-1].name))
         self.network.eval()
-        if stages[-1].name == "teacher":
+        if stages[-1].name == TEACHER:
             return self.network
         checkpoint.save(self.folder / "student.pt", self._portable(self.network.state_dict()))
         return self.network
@@ -289,7 +287,7 @@ class Run:
 
     def _begin(self, stage: StageSettings) -> tuple[tuple[int, ...], BiFSMN | None]:
         """The depths that ``stage`` trains, and who it learns from beside the labels."""
-        if stage.name == "teacher":
+        if stage.name == TEACHER:
             return TEACHER_DELTAS, None
         return self.settings.topology.deltas, self._teacher()
 
@@ -387,8 +385,8 @@ class Run:
     def _student_progress(self, epochs: float) -> float:
         """The part of the student's epochs that is done, 0..1, ``epochs`` into the stage: for binarizers' schedules."""
         stages = self.settings.stages
-        done = sum(stage.epochs for stage in stages[: self.stage_index] if stage.name != "teacher")
-        return (done + epochs) / sum(stage.epochs for stage in stages if stage.name != "teacher")
+        done = sum(stage.epochs for stage in stages[: self.stage_index] if stage.name != TEACHER)
+        return (done + epochs) / sum(stage.epochs for stage in stages if stage.name != TEACHER)
 
     def _teacher_loss(self, features: Tensor, labels: Tensor, words: Tensor, stage: StageSettings) -> Tensor:
         logits, outputs = self.network(features, TEACHER_DELTAS)[1]

@@ -194,7 +194,7 @@ def train(
 
 
 def _listens(settings: Settings) -> bool:
-    return settings.stages[0].name == LISTENING
+    return settings.stages[-1].name == LISTENING
 
 
 def _given(inputs: Inputs, settings: Settings) -> Given:
@@ -234,7 +234,7 @@ def train_on(
     else:
         start = start_of(base, settings, data) if state is None else {}
         tuning = HardTuning if _listens(settings) else FineTuning
-        run = tuning(out, settings, data, watcher, start, state, inputs)
+        run = tuning(out, settings, data, watcher, start, state, given, inputs)
     network = run.train()
     draw_curves(run.history, out / "curves.png")
     if reason:

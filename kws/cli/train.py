@@ -49,12 +49,13 @@ def refuse_beside_resume(context: typer.Context) -> None:
             raise KwsError(f"--{option} beside --resume: a run keeps its settings; leave it out, or begin another run.")
 
 
-def refuse_beside_base(context: typer.Context) -> None:
-    """Raises KwsError where an option is given that the base model decides."""
+def refuse_beside_base(context: typer.Context, recipe: str) -> None:
+    """Raises KwsError where an option is given that the base model decides, or has no use for."""
     from kws.errors import KwsError
+    from kws_training.config import LISTENING
 
     for name in given(context):
-        if name in OF_A_BASE:
+        if name in OF_A_BASE and (name, recipe) != ("teacher", LISTENING):
             raise KwsError(f"--{name} beside --base: the base model's stays; leave it out, or train without a base.")
 
 
@@ -116,7 +117,9 @@ def train(
     base: Annotated[
         str,
         typer.Option(
-            metavar="MODEL", help="Model to train further on these words, without a teacher: a file or a shipped name."
+            metavar="MODEL",
+            help="Model to train further on these words, without a teacher but for --recipe listening: a file or a "
+            "shipped name.",
         ),
     ] = "",
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
@@ -157,7 +160,7 @@ def train(
             raise KwsError(f"'{task}' is no task; choose {', '.join(TASKS)}, or name --words.")
         chosen = task_of_words([word.strip() for word in words.split(",")]) if words else TASKS[task]
         if start:
-            refuse_beside_base(context)
+            refuse_beside_base(context, recipe)
             settings = settings_from(load(start), chosen, epochs, seed, unknown, recipe)
         else:
             settings = new_settings(

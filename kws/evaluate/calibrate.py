@@ -52,7 +52,7 @@ WAKES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 WAKE_LOSS = 0.0025
 WAKE_SHIFTS = (-1.0, -0.5, 0.0)
 """Added to the logits of the new thresholds where the adaptive depth is compared with the deepest."""
-SHIFTS = np.arange(-3.0, 6.0, STEP / 2)
+DEEPEST_SHIFTS = np.arange(-3.0, 6.0, STEP / 2)
 """Added to them for the curve of the deepest."""
 
 Array = NDArray[np.float64]
@@ -187,7 +187,7 @@ def _wake(model: FoldedModel, sounds: Sequence[Sound]) -> float:
     """The wake threshold."""
     mode, own = modes_of(model, model.deltas)[-1], model.word_threshold[0]
     deep = Judge(model, sounds, Mode(mode.confirm))
-    curve = [deep.at(own, float(shift)).point for shift in SHIFTS]
+    curve = [deep.at(own, float(shift)).point for shift in DEEPEST_SHIFTS]
     losses = {}
     for wake in sorted(WAKES, reverse=True):
         judge = Judge(model, sounds, mode, wake)
