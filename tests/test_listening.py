@@ -103,6 +103,15 @@ def test_the_student_starts_as_the_base_and_learns_from_the_teacher(corpus, data
     assert loss.item() == pytest.approx(torch.stack(expected).mean().item(), rel=1e-5)
 
 
+def test_a_run_whose_windows_were_composed_otherwise_is_not_resumed(corpus, base, run, monkeypatch):  # noqa: F811
+    kept = json.loads((run / "record.json").read_text())["data"]["composition"]
+    assert kept["batches"] == STEPS and kept["manner"]["joined"] == listening.COMPOSITION.manner.joined
+    other = replace(listening.COMPOSITION, manner=replace(listening.COMPOSITION.manner, joined=0.1))
+    monkeypatch.setattr(listening, "COMPOSITION", other)
+    result = command("--out", run, "--resume")
+    assert "another version of kws composed its windows" in str(result.exception)
+
+
 def weights(run) -> dict[str, torch.Tensor]:
     return checkpoint.load(run / "student.pt")["network"]
 

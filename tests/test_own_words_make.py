@@ -31,7 +31,7 @@ from kws_training.composed import data as composed_data
 from kws_training.composed import hard
 from kws_training.composed.data import Composition
 from kws_training.composed.pieces import Piece, Pieces
-from kws_training.composed.scenes import Scenes
+from kws_training.composed.scenes import Manner, Scenes
 from kws_training.own_words import data as scene_data
 from kws_training.own_words import make
 
@@ -239,8 +239,12 @@ def test_another_base_trains_anew_and_says_so(done, tmp_path, known):
     assert again.epochs == 0 and not again.warnings
 
 
-def test_another_way_of_training_trains_anew_and_says_so(done, monkeypatch):
-    monkeypatch.setattr(make, "RECIPE", make.RECIPE + 1)
+@pytest.mark.parametrize("changed", ["recipe", "windows"])
+def test_another_way_of_training_trains_anew_and_says_so(done, monkeypatch, changed):
+    if changed == "recipe":
+        monkeypatch.setattr(make, "RECIPE", make.RECIPE + 1)
+    else:
+        monkeypatch.setattr(make, "SYNTHESISED", replace(make.SYNTHESISED, manner=Manner(joined=0.25)))
     watcher = Quiet()
     made(done, watcher)
     assert watcher.epochs == 2 and any("or kws have changed" in text for text in watcher.warnings)

@@ -164,6 +164,9 @@ class TrainingData:
         KwsError: a class has no usable training clip, there is no validation clip, or negatives hold no sound.
     """
 
+    composition = None
+    """Windows are clips, and composed of nothing else."""
+
     def __init__(
         self,
         corpus: Corpus,

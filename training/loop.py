@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,11 @@ def load_state(folder: Path) -> dict[str, Any]:
     return checkpoint.load(folder / CHECKPOINT)
 
 
+def composition_of(data: Any) -> str:
+    """How ``data`` composes its windows, in JSON: null where they are clips."""
+    return json.dumps(data.composition and asdict(data.composition))
+
+
 class Run:
     """One training run in a folder.
 
@@ -172,6 +177,10 @@ class Run:
                 f"{self.file}: made with other recordings; resume with the same --data, --extra and --negatives, "
                 "or choose another --out."
             )
+        if state.get("composition", "null") != composition_of(self.data):
+            raise KwsError(
+                f"{self.file}: another version of kws composed its windows; use that version, or choose another --out."
+            )
         self.network.load_state_dict(state["network"])
         self.identify.load_state_dict(state["identify"])
         self.teacher_state, self.student_state = state["teacher"], state.get("student")
@@ -186,6 +195,7 @@ class Run:
                 "settings": json.dumps(self.settings.as_dict()),
                 "inputs": json.dumps(self.inputs),
                 "data_hash": self.data.hash,
+                "composition": composition_of(self.data),
                 "network": self.network.state_dict(),
                 "identify": self.identify.state_dict(),
                 "teacher": self.teacher_state,
@@ -208,6 +218,7 @@ class Run:
                 "training_clips": self.data.counts(),
                 "validation_clips": len(self.data.validation_labels),
                 "skipped": self.data.skipped,
+                "composition": json.loads(composition_of(self.data)),
             },
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),

@@ -41,7 +41,7 @@ from kws_training.composed.pieces import Pieces
 from kws_training.composed.scenes import Manner
 from kws_training.config import Settings
 from kws_training.finetune import HardTuning, settings_of
-from kws_training.loop import CHECKPOINT, Watcher, load_state
+from kws_training.loop import CHECKPOINT, Watcher, composition_of, load_state
 from kws_training.own_words.data import SceneData
 from kws_training.own_words.pieces import Progress, read_pieces
 from kws_training.run import to_model
@@ -226,6 +226,7 @@ def _resumable(
         state = load_state(project.run)
         same = Settings.from_dict(json.loads(state["settings"])) == settings and state["data_hash"] == data.hash
         same = same and (project.run / START).read_text(encoding="utf-8") == _start(base)
+        same = same and state["composition"] == composition_of(data)
     except (KwsError, KeyError, ValueError, OSError):
         same = False
     if same:
