@@ -305,6 +305,15 @@ def test_the_command(faked: Place, tmp_path: Path) -> None:
     def call(*options: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*kws, *options], capture_output=True, text=True, check=False)
 
+    for options, fault in (
+        (("--program", path.with_name("none")), "cannot be read"),
+        (("--program", __file__), "is not a Linux program"),
+        (("--program", path, "--model", "kws12"), "a program has its model inside"),
+        (("--model", "nope"), "no such model"),
+        (("--uninstall", "--model", "kws12"), "--uninstall takes the listener away"),
+    ):
+        refused = call("--dry-run", *options)
+        assert refused.returncode == 1 and fault in refused.stderr.replace("\n", " ") and faked.files() == {}
     dry = call("--dry-run", "--program", path)
     assert dry.returncode == 0 and "systemctl restart kws-listener" in dry.stdout and faked.files() == {}
     done = call("--program", path)

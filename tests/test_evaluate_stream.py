@@ -381,6 +381,27 @@ def test_a_saved_mix_is_the_recording_that_was_measured(folder, tmp_path) -> Non
         assert {word: one["hits"] for word, one in before.items()} == {word: one["hits"] for word, one in after.items()}
 
 
+@pytest.mark.parametrize("there", ["mix.wav", "mix.txt"])
+def test_a_saved_mix_replaces_nothing(folder, tmp_path, there) -> None:
+    (tmp_path / there).write_text("0 1 yes")
+    with pytest.raises(KwsError, match=f"{there}: exists already"):
+        run("eval", folder / "m.kws", *STREAM, "--data", folder / "data", "--save", tmp_path / "mix.wav")
+    assert [path.name for path in tmp_path.iterdir()] == [there]
+    assert (tmp_path / there).read_text() == "0 1 yes"
+
+
+def test_a_label_track_of_another_recording_is_refused(folder, tmp_path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(16000, np.int16), 16000)
+    options = ("--recording", tmp_path / "a.wav", "--labels", tmp_path / "a.txt")
+    for end, fits in ((1.4, True), (1.6, False)):
+        (tmp_path / "a.txt").write_text(f"0.2\t{end}\tword0\n")
+        if fits:
+            run("eval", folder / "m.kws", "--stream", *options)
+        else:
+            with pytest.raises(KwsError, match=r"a label ends at 1.6 s, and .* at 1.0 s"):
+                run("eval", folder / "m.kws", "--stream", *options)
+
+
 def test_words_that_nobody_cares_for_are_not_said(folder, tmp_path) -> None:
     options = ("--data", folder / "data", "--snr", "inf", "--json", "--words", "word2, word0", "--depth", 1)
     report = json.loads(run("eval", folder / "m.kws", *STREAM, *options, "--save", tmp_path / "s.wav"))
@@ -479,7 +500,15 @@ def test_calibrate_writes_a_model(folder, tmp_path) -> None:
         (("eval", "kws_yes_no", "--stream", "--data", ".", "--words", "yes,stop"), "'stop' is no word of .*yes, no"),
         (("eval", "--stream", "--negatives", ".", "--targets", "a"), "is no list of numbers"),
         (("eval", "--stream", "--negatives", ".", "--targets", "nan"), "is no list of numbers"),
+        (("eval", "--stream", "--negatives", ".", "--targets", "-5"), "none of them negative"),
         (("eval", "--stream", "--data", ".", "--snr", "5,inf"), "from some background to none"),
+        (("eval", "--stream", "--data", ".", "--snr", "1,2,3"), "--snr 1,2,3 is no range"),
+        (("eval", "--stream", "--data", ".", "--snr=-inf"), "--snr -inf is no range"),
+        (("eval", "--data", ".", "--negatives", "."), "--negatives measures a listener; add --stream"),
+        (("eval", "--data", ".", "--snr", "5"), "--snr measures a listener; add --stream"),
+        (("eval", "--stream", "--data", ".", "--engine", "torch"), "--engine measures clips"),
+        (("eval", "--stream", "--data", ".", "--robustness"), "--robustness measures clips"),
+        (("calibrate", "kws12", "--data", ".", "--out", "x.kws", "--gate", "10"), "--gate 10: lets no sound through"),
         (("calibrate", "kws12", "--data", ".", "--out", "x.h"), "ends in .kws"),
     ],
 )

@@ -95,11 +95,20 @@ def test_settings_reach_the_stream(tmp_path, model, options, change):
     assert found(result.stdout) == wanted != expected(folded, sound, 1)
 
 
-def test_a_gate_that_is_none_is_one_sentence(tmp_path, model, sound):
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--gate", "inf"), "lets no sound through"),
+        (("--gate", "60"), "A gate of 60 dBFS lets no sound through"),
+        (("--gate", "nan"), "not a number in"),
+        (("--threshold", "0"), "A threshold of 0.0 is out of range; give a score from 0.01 to 1"),
+        (("--threshold", "word0=0.001"), "A threshold of 0.001 is out of range"),
+    ],
+)
+def test_settings_at_which_nothing_is_ever_heard_are_one_sentence(tmp_path, model, sound, options, sentence):
     soundfile.write(tmp_path / "a.wav", sound, 16000)
-    options = ["listen", str(tmp_path / "a.wav"), "--model", str(model[1]), "--gate", "inf"]
-    result = CliRunner().invoke(application(), options)
-    assert isinstance(result.exception, KwsError) and "not a number in" in str(result.exception)
+    result = CliRunner().invoke(application(), ["listen", str(tmp_path / "a.wav"), "--model", str(model[1]), *options])
+    assert isinstance(result.exception, KwsError) and sentence in str(result.exception)
 
 
 def test_a_16_khz_microphone_gives_the_file_s_events_exactly(tmp_path, model, sound, monkeypatch):

@@ -362,6 +362,18 @@ def test_write_that_stops_half_way_leaves_the_previous_file(tmp_path: Path) -> N
     assert [entry.name for entry in tmp_path.iterdir()] == ["m.kws"]
 
 
+def test_a_file_that_is_no_model_is_not_replaced_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "notes.kws"
+    path.write_text("my notes")
+    with pytest.raises(KwsError, match="holds something that is no model"):
+        kws.model.save(random_model(1), path)
+    assert path.read_text() == "my notes"
+    path.write_bytes(b"")
+    kws.model.save(random_model(1), path)
+    kws.model.save(random_model(2), path)
+    assert file.to_bytes(kws.model.load(path)) == file.to_bytes(random_model(2))
+
+
 def test_unwritable_places_are_one_sentence(tmp_path: Path) -> None:
     model = random_model(1, n_classes=3, channels=64, hidden=64, n_blocks=1)
     with pytest.raises(KwsError, match="cannot be written"):

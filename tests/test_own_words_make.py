@@ -288,6 +288,18 @@ def test_a_base_given_as_a_path_is_found_from_everywhere(tmp_path, monkeypatch):
     assert not (tmp_path / "mine").exists()
 
 
+def test_what_is_refused_is_not_kept(done, tmp_path):
+    kept = (done.folder / projects.FILE).read_bytes()
+    (tmp_path / "notes.kws").write_text("my notes")
+    (tmp_path / "flat").mkdir()
+    write(tmp_path / "flat", ["a.wav"], [glide(300, 900, np.random.default_rng(0))])
+    for options in (("--base", tmp_path / "notes.kws"), ("--data", tmp_path / "flat"), ("--language", "xx")):
+        arguments = ["new", done.folder, "--words", "hello", *options]
+        result = CliRunner().invoke(application(), [*map(str, arguments)])
+        assert isinstance(result.exception, KwsError)
+        assert (done.folder / projects.FILE).read_bytes() == kept
+
+
 def test_words_too_long_for_the_engine_are_refused_and_longer_ones_get_longer_windows():
     def pieces(seconds: float) -> Pieces:
         count = round(seconds * RATE)

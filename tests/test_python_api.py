@@ -133,6 +133,16 @@ def test_settings_reach_the_stream_and_may_change_in_the_loop(model):
         assert number == 0
 
 
+@pytest.mark.parametrize("source", [0, "0", "mic"])
+def test_a_device_is_named_by_its_number_or_its_name(model, monkeypatch, source):
+    sound = (NOISE / np.float32(32768.0))[:, None]
+    fake = FakeSounddevice(sound, [device("mic", 1, 16000.0)])
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    for _ in kws.Listener(source, Engine(model)):
+        break
+    assert len(fake.opened) == 1
+
+
 def test_importing_kws_loads_nothing_until_a_name_is_used():
     code = "import sys, kws; assert 'numpy' not in sys.modules; kws.Listener; print('sounddevice' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

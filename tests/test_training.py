@@ -244,9 +244,37 @@ def test_one_teacher_serves_every_binarizer_and_what_they_learn_reaches_the_mode
     assert (recipe_noted["binarizer"], recipe_noted["network"]) == ("xnor++", "bifsmn")
     scale = checkpoint.load(tmp_path / "second" / "student.pt")["network"]["linear.quantize_weight.scale"]
     assert (scale - scale[0]).abs().max() > 0
+    # The second run, too, can lend the teacher that it was lent.
+    taught = replace(settings, seed=1)
+    train(Inputs(corpus, teacher=tmp_path / "second"), tmp_path / "lent", taught, Watcher(), plain)
+    teachers = [checkpoint.load(tmp_path / name / "teacher.pt")["network"] for name in ("first", "second", "lent")]
+    assert all(torch.equal(one[key], teachers[0][key]) for one in teachers for key in teachers[0])
     other_words = replace(settings, words=("low", "other"))
     with pytest.raises(KwsError, match="another shape"):
         train(Inputs(corpus, teacher=tmp_path / "first"), tmp_path / "third", other_words, Watcher(), plain)
+
+
+@pytest.mark.parametrize("name", ["student.pt", "checkpoint.pt"])
+def test_a_student_is_no_teacher(corpus, uninterrupted, tmp_path, name):
+    with pytest.raises(KwsError, match=f"{name}: holds no teacher"):
+        train(Inputs(corpus, teacher=uninterrupted[0].folder / name), tmp_path / "x", SETTINGS, Watcher(), plain)
+
+
+@pytest.mark.parametrize(("name", "fault"), [("a\nb", "control character"), ("x" * 101, "101 characters long")])
+def test_a_name_that_no_model_can_have_is_told_of_before_anything_is_read(tmp_path, name, fault):
+    with pytest.raises(KwsError, match=fault):
+        train(Inputs(tmp_path / "nowhere", name=name), tmp_path / "x", SETTINGS, Watcher(), plain)
+
+
+def test_a_corpus_without_validation_speakers_is_one_sentence_about_speakers(tmp_path):
+    names = [f"{number:08x}_nohash_0.wav" for number in range(40)]
+    for word in ("low", "high", "other"):
+        (tmp_path / word).mkdir()
+        for name in names:
+            if hash_split(name) == "training":
+                soundfile.write(tmp_path / word / name, np.zeros(16000, np.int16), 16000)
+    with pytest.raises(KwsError, match="no clip of low, high falls to validation; add speakers"):
+        TrainingData(scan(tmp_path), TASK, PRESETS["bifsmn"], 0, 0.5, plain)
 
 
 def test_settings_from_before_binarizers_had_names_are_the_defaults():

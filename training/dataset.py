@@ -178,6 +178,11 @@ class TrainingData:
         negatives: Sequence[NDArray[np.int16]] = (),
     ) -> None:
         require_words(corpus, task)
+        if not any(corpus.select(word, "validation") for word in task.words):
+            raise KwsError(
+                f"{corpus.root}: no clip of {', '.join(task.words)} falls to validation; add speakers, a tenth of whom "
+                "do, and name files <speaker>_nohash_<n>.wav."
+            )
         self.task, self.preset, self.seed, self.temper = task, preset, seed, temper
         self.kept: KeptEpochs | None = None
         self.log_mel = LogMel(preset)

@@ -28,7 +28,7 @@ from kws_training.distillation import HIDDEN_LOSSES, answer_loss
 from kws_training.memory import keep_freed_memory
 from kws_training.networks import BiFSMN
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, TEACHER_FILE = "checkpoint.pt", "teacher.pt"
 TEACHER_DELTAS = (1,)
 ARITHMETIC = {TEACHER: "float", LISTENING: "binary"}
 """What a stage's network computes in, where that is not the stage's name."""
@@ -237,6 +237,7 @@ class Run:
             if self.tune_teacher:
                 self.network.load_weights(self.teacher_state)
             else:
+                self._keep_teacher()
                 self._start_student()
                 self.stage_index = sum(stage.name == TEACHER for stage in stages)
         while self.stage_index < len(stages):
@@ -245,7 +246,7 @@ class Run:
             is_last = self.stage_index == len(stages)
             if stages[self.stage_index - 1].name == TEACHER and (is_last or stages[self.stage_index].name != TEACHER):
                 self.teacher_state = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
-                checkpoint.save(self.folder / "teacher.pt", self._portable(self.teacher_state))
+                self._keep_teacher()
                 self._start_student()
             elif not is_last and stages[self.stage_index].name != stages[self.stage_index - 1].name:
                 self.network.start_weights()
@@ -257,6 +258,10 @@ class Run:
             return self.network
         checkpoint.save(self.folder / "student.pt", self._portable(self.network.state_dict()))
         return self.network
+
+    def _keep_teacher(self) -> None:
+        assert self.teacher_state is not None
+        checkpoint.save(self.folder / TEACHER_FILE, {"kind": "teacher", **self._portable(self.teacher_state)})
 
     def _portable(self, state: dict[str, Tensor]) -> dict[str, Any]:
         return {

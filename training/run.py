@@ -14,7 +14,7 @@ from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import RUN_MODEL, load, save
 from kws.model.fold import fold
-from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, FoldedModel
+from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, FoldedModel, require_names
 from kws_training import checkpoint
 from kws_training.blocks import obstacle
 from kws_training.config import LISTENING, Settings, checked_unknown, recipe
@@ -24,7 +24,7 @@ from kws_training.distillation import ENHANCED, HIDDEN_LOSSES
 from kws_training.finetune import FineTuning, HardTuning, start_of
 from kws_training.inputs import Inputs
 from kws_training.listening import ListeningData
-from kws_training.loop import NOTHING, Given, Run, Watcher, refuse_run
+from kws_training.loop import NOTHING, TEACHER_FILE, Given, Run, Watcher, refuse_run
 from kws_training.networks import BiFSMN
 from kws_training.quantizers import DEFAULT, find
 from kws_training.topology import NETWORKS, Topology, deltas_of, network_name
@@ -100,9 +100,13 @@ def load_teacher(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
     Whatever that run's binarizer and planes were: a teacher is float.
 
     Raises:
-        KwsError: not a checkpoint, or a teacher of other words or another shape.
+        KwsError: not a checkpoint of a teacher, or a teacher of other words or another shape.
     """
-    content = checkpoint.load(path / "teacher.pt" if path.is_dir() else path)
+    file = path / TEACHER_FILE if path.is_dir() else path
+    content = checkpoint.load(file)
+    # Earlier versions of kws did not write whose weights they are.
+    if content.get("kind", "teacher" if file.name == TEACHER_FILE else "") != "teacher":
+        raise KwsError(f"{file}: holds no teacher; give a run folder, or the {TEACHER_FILE} in it.")
     made = Settings.from_dict(json.loads(content["settings"]))
     shape = replace(made.topology, binarizer=settings.topology.binarizer, planes=settings.topology.planes)
     if made.words != settings.words or shape != settings.topology:
@@ -170,13 +174,15 @@ def train(
         The model, or None where there is none to write.
 
     Raises:
-        KwsError: data, settings or state that cannot be used, or a folder that holds a run of which none is given.
+        KwsError: names, data, settings or state that cannot be used, or a folder that holds a run of which no state is
+            given.
     """
     if state is None:
         refuse_run(out)
     if inputs.negatives and not settings.fillers:
         raise KwsError("--negatives trains _unknown_, and this task has no such class; leave it out.")
     task = Task(inputs.name or out.name, settings.words, settings.fillers)
+    require_names(task.name, task.class_names)
     base = load(inputs.base) if inputs.base else None
     given = _given(inputs, settings) if state is None else NOTHING
     corpus = scan(inputs.data)

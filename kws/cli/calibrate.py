@@ -9,6 +9,9 @@ import typer
 
 from kws.errors import KwsError
 
+FEW_HOURS = 0.5
+"""Of sound, in which a false accept is so rare that chance and caution choose the thresholds."""
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command to ``app``."""
@@ -54,6 +57,8 @@ def calibrate(
         raise KwsError(f"{out}: a model file's name ends in .kws; give --out such as {out.stem or 'mine'}.kws.")
     folded = load(model)
     if gate is not None:
+        if gate >= 0.0:
+            raise KwsError(f"--gate {gate:g}: lets no sound through; give a level below 0 dBFS, such as -60.")
         folded = replace(folded, gate=gate)
     if adaptive is not None:
         folded = replace(folded, listen_delta=folded.deltas[-1] if adaptive and len(folded.deltas) > 1 else 0)
@@ -82,5 +87,8 @@ def calibrate(
     counts = [pair for operation in result.measured.values() for pair in operation.counts.items()]
     lost = sorted({word for word, count in counts if count.hits < 0.5 * count.said})
     if lost:
-        text = f"More than half missed: {', '.join(lost)}. For this target the model takes too much else for them."
+        reason = "For this target the model takes too much else for them."
+        if result.hours < FEW_HOURS:
+            reason = f"{result.hours:.2f} hours cannot tell what is rare, so thresholds are high; give more --minutes."
+        text = f"More than half missed: {', '.join(lost)}. {reason}"
         console.print(text, style="yellow", markup=False, soft_wrap=True)

@@ -39,6 +39,12 @@ def deploy(
     from kws.model import LISTENER, load
 
     connection = steps.Connection(host, port)
+    if program is not None and model is not None:
+        raise KwsError("--model: a program has its model inside; leave out --model or --program.")
+    if uninstall and (program is not None or model is not None):
+        raise KwsError("--uninstall takes the listener away; leave out --model and --program.")
+    binary = b"" if program is None else read_program(program)
+    folded = None if uninstall or program is not None else load(model, LISTENER)
     if dry_run:
         script = steps.UNINSTALL if uninstall else f"{steps.PROBE}\n{steps.INSTALL}\n--- unit\n{UNIT}"
         print(f"--- would run on {host}\n{script}", end="")
@@ -47,14 +53,24 @@ def deploy(
         print(f"{host}: {steps.uninstall(connection)}")
         return
     errors = Console(stderr=True)
-    if program is None:
+    if folded is not None:
         with errors.status("Compiling (the first time takes minutes)"):
-            binary, name = build(load(model, LISTENER), find("aarch64")), "the listener"
-    elif model is not None:
-        raise KwsError("--model: a program has its model inside; leave out --model or --program.")
-    else:
-        binary, name = program.read_bytes(), str(program)
+            binary = build(folded, find("aarch64"))
+    name = "the listener" if program is None else str(program)
     with errors.status("") as status:
         log = steps.install(connection, binary, name, status.update)
     print(log, end="")
     print(f"{host} listens. Its log: ssh {host} journalctl -fu {steps.SERVICE}")
+
+
+def read_program(path: Path) -> bytes:
+    """A listener that was built before. Raises KwsError for a file that is missing, or no program for a device."""
+    from kws.board.elf import inspect
+    from kws.errors import KwsError
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise KwsError(f"{path}: cannot be read ({error.strerror}); give a listener that kws build made.") from error
+    inspect(content, str(path))
+    return content

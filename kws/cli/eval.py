@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kws.cli.given import given
 from kws.errors import KwsError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
+    context: typer.Context,
     model: Annotated[
         str | None,
         typer.Argument(metavar="MODEL", help="A .kws file, a run folder or a shipped name.", show_default="kws12"),
@@ -94,6 +96,7 @@ def evaluate(
         raise KwsError(f"--depth {depth} is no depth; choose 1, 2, 4 or all.")
     folded = load(model)
     deltas = None if depth == "all" else [int(depth)]
+    refuse_ignored(context, stream)
     if not stream:
         if data is None:
             raise KwsError("Nothing to evaluate on: give --data DIR, or --stream and a recording.")
@@ -101,9 +104,26 @@ def evaluate(
     if deltas and deltas[0] not in folded.deltas:
         raise KwsError(f"--depth {depth} is not in the model; choose from {', '.join(map(str, folded.deltas))} or all.")
     aims = numbers(targets, "--targets")
+    if any(not 0.0 <= aim < math.inf for aim in aims):
+        raise KwsError(f"--targets {targets}: give false accepts an hour, none of them negative, such as 0.5,5.")
     wanted = chosen_words(folded, words)
     sounds = hear(folded, data, negatives, recording, labels, minutes, snr, seed, split, deltas, save, wanted, speech)
     return _evaluate_stream(folded, sounds, deltas, aims, count_late, as_json, plots, wanted)
+
+
+OF_STREAMS = ("minutes", "snr", "speech", "words", "negatives", "recording", "labels", "targets", "count_late", "save")
+OF_CLIPS = ("engine", "robustness")
+"""What --stream alone has a use for, and what has none beside it."""
+
+
+def refuse_ignored(context: typer.Context, stream: bool) -> None:
+    """Raises KwsError where an option is given that would be ignored."""
+    for name in given(context):
+        option = "--" + name.replace("_", "-")
+        if not stream and name in OF_STREAMS:
+            raise KwsError(f"{option} measures a listener; add --stream, or leave it out.")
+        if stream and name in OF_CLIPS:
+            raise KwsError(f"{option} measures clips; leave out {option} or --stream.")
 
 
 def _evaluate_clips(
@@ -221,6 +241,8 @@ def hear(
 
         if data is not None:
             span = numbers(snr, "--snr")
+            if len(span) > 2 or -math.inf in span:
+                raise KwsError(f"--snr {snr} is no range; give one number of dB, two as 5,20, or inf.")
             if len({math.isinf(value) for value in span}) > 1:
                 raise KwsError(f"--snr {snr} goes from some background to none; give two numbers, or inf alone.")
             every = model.class_names[: model.n_words]

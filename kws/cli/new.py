@@ -52,10 +52,11 @@ def new(
     """
     from dataclasses import replace
 
+    from kws.data.espeak import phonemes
     from kws.own_words.material import require_inputs
     from kws.own_words.project import Project, base_of, checked, exists, load
     from kws_training.own_words.display import MakeDisplay
-    from kws_training.own_words.make import make
+    from kws_training.own_words.make import base_model, make
 
     named = [*(words or []), *(more or [])]
     if exists(folder):
@@ -77,7 +78,11 @@ def new(
         "seed": seed,
     }
     project = checked(replace(project, **{key: value for key, value in given.items() if value is not None}))
+    # What cannot be used is told of before it is kept: the project stays as it was.
     require_inputs(project)
+    base_model(project)
+    if language is not None:
+        phonemes(project.words, language)
     project.save()
     with MakeDisplay(project) as display:
         display.made(make(project, display, display.reading, display.spoken))

@@ -37,8 +37,10 @@ def record(
     from rich.console import Console
 
     from kws.listen import microphone
+    from kws.own_words.record import checked
     from kws.own_words.record import record as run
 
+    checked(words, speaker, takes)  # what was mistyped is told without a microphone, too
     console = Console(highlight=False)
     chosen = microphone.choose(device)
     losses = microphone.Losses()

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from kws.cli.given import given
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command to ``app``."""
@@ -57,12 +59,6 @@ def refuse_beside_base(context: typer.Context, recipe: str) -> None:
     for name in given(context):
         if name in OF_A_BASE and (name, recipe) != ("teacher", LISTENING):
             raise KwsError(f"--{name} beside --base: the base model's stays; leave it out, or train without a base.")
-
-
-def given(context: typer.Context) -> list[str]:
-    """Parameters that stand on the command line."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
 def train(
@@ -122,7 +118,7 @@ def train(
             "shipped name.",
         ),
     ] = "",
-    seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every draw.")] = 0,
     name: Annotated[str, typer.Option(help="Name of the model; the run folder's by default.")] = "",
     threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Score that makes a detection of a word.")] = 0.5,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")] = False,

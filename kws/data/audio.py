@@ -46,7 +46,8 @@ def read_audio(path: str | Path, start: int = 0, count: int | None = None) -> ND
     path = Path(path)
     try:
         if not path.is_file():
-            raise KwsError(f"{path}: no such file; give the path of a {', '.join(SUFFIXES)} recording.")
+            what = "is a folder" if path.is_dir() else "no such file"
+            raise KwsError(f"{path}: {what}; give the path of a {', '.join(SUFFIXES)} recording.")
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
             as_it_is = rate == SAMPLE_RATE

@@ -63,11 +63,13 @@ def task_of_words(words: list[str]) -> Task:
     """A task of the user's own words.
 
     Raises:
-        KwsError: no word, a word twice, or a name that a folder of recordings cannot have.
+        KwsError: no word, an empty one, a word twice, or a name that a folder of recordings cannot have.
     """
     if not words:
         raise KwsError("No word given; name at least one, such as --words yes,no.")
     for word in words:
+        if not word:
+            raise KwsError("A word between the commas of --words is empty; name each, such as --words yes,no.")
         if words.count(word) > 1:
             raise KwsError(f"The word '{word}' is given twice; give each word once.")
         if not word or word.startswith("_") or "/" in word or "\\" in word or word != word.strip():

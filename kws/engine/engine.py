@@ -101,7 +101,7 @@ class _State:
     def set_depth(self, delta: int) -> None:
         if delta not in self.model.deltas:
             known = ", ".join(map(str, self.model.deltas))
-            raise KwsError(f"The model '{self.model.name}' has no depth {delta}; choose one of {known}.")
+            raise KwsError(f"The model '{self.model.name}' has no depth {delta!r}; choose one of {known}.")
         self.check(self.c.kws_set_depth(self.pointer, delta))
 
 

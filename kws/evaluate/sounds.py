@@ -28,6 +28,9 @@ _STRETCH = 60 * SAMPLE_RATE
 GAP = SAMPLE_RATE
 """Samples of silence after each recording, in which its last word is heard out."""
 
+ROUNDED = SAMPLE_RATE // 2
+"""Samples by which a label may end after its recording: tracks are made by hand, and of recordings at other rates."""
+
 OVERLAPPING = 8
 """How many of the labels before a time are looked at for the one that is nearest to it."""
 
@@ -74,7 +77,7 @@ def hear_mix(
     """The mix, and with ``save`` its samples as a WAV file, and its labels in a label track beside it.
 
     Raises:
-        KwsError: as ``Mix.sections`` does, or ``save`` cannot be written.
+        KwsError: as ``Mix.sections`` does, or ``save`` or its label track is there already or cannot be written.
     """
     labels: list[Label] = []
 
@@ -87,6 +90,9 @@ def hear_mix(
         return Sound("mix", record(model, _told(chunks(), progress), deltas), labels)
     if save.suffix != ".wav":
         raise KwsError(f"{save}: give a name that ends in .wav to save the stream under.")
+    for path in (save, save.with_suffix(".txt")):
+        if path.exists():
+            raise KwsError(f"{path}: exists already, and the stream would replace it; choose another --save.")
     try:
         with soundfile.SoundFile(save, "w", SAMPLE_RATE, 1, "PCM_16") as file:
             track = record(model, _told(_copied(chunks(), file), progress), deltas)
@@ -105,7 +111,20 @@ def hear_recording(
         KwsError: either cannot be read.
     """
     known = read_labels(labels) if labels else []
-    return Sound(str(path), record(model, _told(stretches(path), progress), deltas), known)
+    track = record(model, _told(stretches(path), progress), deltas)
+    if labels:
+        require_within(known, track.samples - GAP, labels, path)
+    return Sound(str(path), track, known)
+
+
+def require_within(labels: Sequence[Label], samples: int, track: Path, recording: Path) -> None:
+    """Raises KwsError where a label of ``track`` ends after ``recording`` of so many samples: it is of another one."""
+    last = max((label.end for label in labels), default=0)
+    if last > samples + ROUNDED:
+        raise KwsError(
+            f"{track}: a label ends at {last / SAMPLE_RATE:.1f} s, and {recording} at {samples / SAMPLE_RATE:.1f} s; "
+            "give the label track of this recording."
+        )
 
 
 def hear_folder(model: FoldedModel, folder: Path, deltas: list[int] | None, progress: Progress | None = None) -> Sound:

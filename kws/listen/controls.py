@@ -22,6 +22,9 @@ SENSITIVITY_STEP = 0.05
 GATES = (-100.0, -70.0, -60.0, -50.0, -40.0)
 """Levels, dBFS, that a key goes through; the first is none."""
 
+LEAST_THRESHOLD = 0.01
+"""A word is armed by a score below half of its threshold, and scores are seldom that near to nothing."""
+
 KEYS = "+ - sensitivity   d depth   g gate   0 as at the start   q end"
 
 
@@ -31,9 +34,9 @@ class Settings:
 
     Attributes:
         depth: delta of every window, or "adaptive".
-        threshold: score, 0..1, that makes an event of a word.
+        threshold: score, ``LEAST_THRESHOLD``..1, that makes an event of a word.
         sensitivity: 0..1, 0.5 leaves a word's thresholds as they are.
-        gate: dBFS below which sound is silence; -100 or less: none.
+        gate: dBFS, below 0, under which sound is silence; -100 or less: none.
     """
 
     depth: Depth | None = None
@@ -49,8 +52,11 @@ class Settings:
         """
         thresholds = by_word(self.threshold)
         for threshold in thresholds.values():
-            if not 0.0 <= threshold <= 1.0:
-                raise KwsError(f"A threshold of {threshold} is out of range; give a score from 0 to 1.")
+            if not LEAST_THRESHOLD <= threshold <= 1.0:
+                raise KwsError(
+                    f"A threshold of {threshold} is out of range; give a score from {LEAST_THRESHOLD} to 1: below "
+                    "that, none would fall far enough to be heard as a word when it rises."
+                )
         stream = engine.stream(None if self.depth == ADAPTIVE else self.depth)
         if self.depth == ADAPTIVE:
             stream.set_adaptive()
@@ -64,6 +70,8 @@ class Settings:
         for word, sensitivity in sensitivities.items():
             stream.set_sensitivity(sensitivity, word)
         if self.gate is not None:
+            if self.gate >= 0.0:
+                raise KwsError(f"A gate of {self.gate:g} dBFS lets no sound through; give one below 0, such as -60.")
             stream.set_gate(self.gate)
         return stream
 

@@ -40,7 +40,7 @@ class Listener:
 
     def __init__(
         self,
-        source: str | Path | Iterable[NDArray[np.int16]] = "default",
+        source: str | int | Path | Iterable[NDArray[np.int16]] = "default",
         model: str | Path | Engine | None = None,
         *,
         depth: Depth | None = None,
@@ -52,9 +52,9 @@ class Listener:
         """Opens nothing yet.
 
         Args:
-            source: a str is an input device, its number or a part of its name, as `kws devices` lists them; a Path a
-                recording in any format that libsndfile reads; anything else chunks of sound, int16 [n] at 16 kHz, of
-                any lengths.
+            source: a number or a str is an input device, that number or a part of its name, as `kws devices` lists
+                them; a Path a recording in any format that libsndfile reads; anything else chunks of sound, int16 [n]
+                at 16 kHz, of any lengths.
             model: a ``.kws`` file, a training run's folder, a shipped model's name, or an engine; ``kws12_listener``
                 if None.
             depth: every window's delta, or "adaptive"; as the model says if None.
@@ -79,8 +79,8 @@ class Listener:
         self.stream = self.settings.stream(self.engine)
         self.microphone: sources.Microphone | None = None
         self._open: Callable[[], Generator[Sound]]
-        if isinstance(source, str):
-            self.microphone = sources.Microphone(source, reconnect)
+        if isinstance(source, str | int):
+            self.microphone = sources.Microphone(str(source), reconnect)
             self._open = self.microphone.sounds
         elif isinstance(source, Path):
             self._open = lambda: sources.sounds(sources.file_chunks(source))

@@ -39,9 +39,15 @@ def save(model: FoldedModel, path: str | Path) -> None:
     """Writes ``model`` to ``path``, whole or not at all: a failure leaves a previous file as it was.
 
     Raises:
-        KwsError: an invalid model, or a folder that cannot be written (missing, read-only, disk full).
+        KwsError: an invalid model, a file there that is no model, or a folder that cannot be written (missing,
+            read-only, disk full).
     """
-    write_atomically(Path(path), to_bytes(model))
+    path, content = Path(path), to_bytes(model)
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) not in (MAGIC, b""):
+                raise KwsError(f"{path}: holds something that is no model; choose another name, or remove it.")
+    write_atomically(path, content)
 
 
 def load(path: str | Path) -> FoldedModel:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -303,6 +304,13 @@ def _signs(name: str, value: SignArray, shape: tuple[int, ...]) -> None:
     _array(name, value, np.int8, shape)
     if not np.all((value == 1) | (value == -1)):
         raise _wrong(name, "holds a value other than +1 and -1", "binary weights have no other value")
+
+
+def require_names(name: str, class_names: Sequence[str]) -> None:
+    """Raises KwsError where a model cannot be called ``name``, or its classes as they are."""
+    _line("name", name)
+    for one in class_names:
+        _line("class_names", one)
 
 
 def _line(name: str, value: object) -> None:

@@ -134,6 +134,8 @@ def require_inputs(project: Project) -> None:
                 f"{project.folder / FILE}."
             )
     neural.voices(project.language, project.voices)
+    if project.data is not None:
+        scan(project.data)
     if project.negatives is not None:
         negative_recordings(project.negatives)
     for folder in project.recordings:

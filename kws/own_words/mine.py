@@ -26,7 +26,7 @@ from kws.data.tasks import recordings
 from kws.engine import Engine, Event
 from kws.errors import KwsError
 from kws.evaluate.matching import LATE_SECONDS, match
-from kws.evaluate.sounds import GAP, stretches
+from kws.evaluate.sounds import GAP, require_within, stretches
 from kws.model import FoldedModel
 from kws.model import load as load_model
 from kws.own_words.project import FALSE, Project
@@ -104,7 +104,8 @@ def mine(
         progress: told what has been heard.
 
     Raises:
-        KwsError: no model yet, a recording or track that cannot be read, or a track that names other words alone.
+        KwsError: no model yet, a recording or track that cannot be read, or a track that names other words alone or is
+            of a longer recording.
     """
     if not project.model.is_file():
         raise KwsError(f"{project.model}: no model yet; make it with kws new {project.folder}.")
@@ -114,6 +115,8 @@ def mine(
     track = labels or (beside if beside.is_file() else None)
     spoken = _words_of(project, track) if track else []
     events, samples, identity = _listen(engine, recording, sensitivity, progress)
+    if track:
+        require_within(spoken, samples, track, recording)
     result = Findings(recording, samples / SAMPLE_RATE, track is not None, len(events))
 
     cut = _cuts(recording)

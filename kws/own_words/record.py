@@ -82,6 +82,20 @@ def speaker_slug(name: str) -> str:
     return slug
 
 
+def checked(words: list[str], speaker: str, takes: int) -> tuple[dict[str, str], str]:
+    """What ``record`` is asked for: words by the name of their folders, and the speaker's slug.
+
+    Raises:
+        KwsError: a word that cannot name a folder or is given twice, or a number or name out of range.
+    """
+    names = {folder_name(word): " ".join(word.split()) for word in words}
+    if len(names) < len(words):
+        raise KwsError("A word is given twice; give each word once.")
+    if not 1 <= takes <= 1000:
+        raise KwsError(f"--takes {takes} is out of range; give 1 to 1000.")
+    return names, speaker_slug(speaker)
+
+
 def record(words: list[str], out: Path, speaker: str, takes: int, source: Source, guide: Guide) -> Recorded:
     """Records ``takes`` more takes of each word to ``out/<word>/<speaker>_nohash_<n>.wav``, 16 kHz mono 16-bit.
 
@@ -100,12 +114,8 @@ def record(words: list[str], out: Path, speaker: str, takes: int, source: Source
         KwsError: a word that cannot name a folder, a number out of range, a microphone that gives only digital silence
             or fails, or a disk that cannot be written.
     """
-    names = {folder_name(word): " ".join(word.split()) for word in words}
-    if len(names) < len(words):
-        raise KwsError("A word is given twice; give each word once.")
-    if not 1 <= takes <= 1000:
-        raise KwsError(f"--takes {takes} is out of range; give 1 to 1000.")
-    slug, result = speaker_slug(speaker), Recorded()
+    names, slug = checked(words, speaker, takes)
+    result = Recorded()
     with _opened(source) as frames:
         room = _room(frames, guide)
         result.room = _next_file(out / BACKGROUND, f"{slug}_room_")

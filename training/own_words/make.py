@@ -128,8 +128,7 @@ def make(
             takes longer than the longest window, or a disk that cannot be written.
     """
     require_inputs(project)
-    base = load_model(project.base)
-    require_features(base, WINDOWS[0])
+    base = base_model(project)
     voices = neural.voices(project.language, project.voices)
     if is_outdated(project, voices):
         said_by = ", ".join(["eSpeak NG", *(voice.name for voice in voices)])
@@ -154,6 +153,13 @@ def make(
         project.report, (json.dumps(_report(project, material, result, found, names), indent=1) + "\n").encode()
     )
     return Made(result.model, result, found, names, [project.model, *header, project.report])
+
+
+def base_model(project: Project) -> FoldedModel:
+    """What training starts from. Raises KwsError where there is no such model, or one of other features."""
+    base = load_model(project.base)
+    require_features(base, WINDOWS[0])
+    return base
 
 
 def window_for(project: Project, pieces: Pieces) -> Preset:
