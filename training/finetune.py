@@ -1,7 +1,7 @@
 """Fine-tuning: the loop, records and resuming of every training run, from an unfolded model on.
 
 A model file has no teacher, so the labels alone are learned, at every depth at once; but a float network that starts as
-the unfolded model soon knows more than it, and can be its teacher: ``settings_from`` of ``LISTENING`` trains one first.
+the unfolded model soon knows more than it, and can be its teacher: see ``with_teacher``.
 """
 
 from __future__ import annotations
@@ -142,6 +142,17 @@ def settings_of(
     return Settings(words, fillers, topology, (stage_settings,), batch=BATCH, seed=seed, warmup=WARMUP)
 
 
+def with_teacher(settings: Settings) -> Settings:
+    """``settings`` of one stage, with a float teacher trained before it, in as many epochs, for its answers."""
+    (student,) = settings.stages
+    return replace(
+        settings,
+        stages=(StageSettings(TEACHER, student.epochs, TEACHER_RATE, TEACHER_DECAY), student),
+        distillation=ANSWERS_ALONE,
+        depth_weights=(1.0,) * len(settings.topology.deltas),
+    )
+
+
 def settings_from(
     base: FoldedModel,
     task: Task,
@@ -179,10 +190,7 @@ def settings_from(
                 f"--recipe {LISTENING} trains _unknown_, and this task has no such class; choose another --task."
             )
         epochs = LISTENING_EPOCHS if epochs is None else checked_epochs(epochs)
-        teacher = StageSettings(TEACHER, epochs, TEACHER_RATE, TEACHER_DECAY)
-        student = settings_of(task.words, topology, epochs, seed, stage=LISTENING)
-        weights = (1.0,) * len(topology.deltas)
-        return replace(student, stages=(teacher, *student.stages), distillation=ANSWERS_ALONE, depth_weights=weights)
+        return with_teacher(settings_of(task.words, topology, epochs, seed, stage=LISTENING))
     drawing = RECIPES[recipe]
     epochs = EPOCHS if epochs is None else checked_epochs(epochs)
     unknown = drawing.unknown if unknown is None else checked_unknown(unknown)
