@@ -332,7 +332,7 @@ def test_a_resumed_command_needs_the_folder_alone_and_forgets_nothing(corpus, tm
     [
         (["--resume", "--epochs", "9"], "--epochs beside --resume: a run keeps its settings"),
         (["--resume", "--threshold", "0.5"], "--threshold beside --resume"),
-        (["--resume"], "checkpoint.pt: no such checkpoint"),
+        (["--resume"], "holds no complete epoch to go on after"),
         ([], "--data is missing: give a folder of recordings, or --resume a run"),
     ],
 )

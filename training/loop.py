@@ -109,6 +109,8 @@ def load_state(folder: Path) -> dict[str, Any]:
     Raises:
         KwsError: the folder holds no usable checkpoint.
     """
+    if not (folder / CHECKPOINT).exists():
+        raise KwsError(f"{folder}: holds no complete epoch to go on after; give the run's folder, or begin it anew.")
     return checkpoint.load(folder / CHECKPOINT)
 
 

@@ -45,7 +45,7 @@ def listen(
         list[str] | None,
         typer.Option(
             metavar="[WORD=]SCORE",
-            help="Score, 0 to 1, that makes a detection, in place of the model's own; again for other words.",
+            help="Score, 0.01 to 1, that makes a detection, in place of the model's own; again for other words.",
         ),
     ] = None,
     sensitivity: Annotated[
