@@ -194,21 +194,11 @@ def test_every_epoch_draws_what_the_network_then_takes_for_a_word(project, monke
     monkeypatch.setattr(composed_data, "hard_pieces", seeking)
     monkeypatch.setattr(Scenes, "draw", drawing)
     made(project)
-    # Two epochs of the teacher, two of the student.
-    assert len(sought) == 4 and all(0 < len(found) <= 64 // hard.ONE_IN for _, found in sought)
-    assert not torch.equal(sought[0][0], sought[1][0]) and not torch.equal(sought[2][0], sought[3][0])
+    assert len(sought) == 2 and all(0 < len(found) <= 64 // hard.ONE_IN for _, found in sought)
+    assert not torch.equal(sought[0][0], sought[1][0])
     # All windows of an epoch, and none of another, are drawn with what was found before it.
-    assert len(drawn) == 4 * 3 * 12
+    assert len(drawn) == 2 * 3 * 12
     assert all(part is sought[index // 36][1] for index, part in enumerate(drawn))
-
-
-@pytest.mark.parametrize("takes", [True, False])
-def test_a_teacher_comes_first_where_takes_say_every_word(project, takes):
-    give_takes(project, {"rise": (300, 900), **({"fall_off": (1500, 500)} if takes else {})})
-    model = made(project).model
-    stages = ["teacher 2 epochs"] * takes + ["binary 2 epochs"]
-    assert model.provenance["recipe"] == {"stages": stages, "base": "tiny", "seed": 0}
-    assert (project.run / "teacher.pt").exists() == takes
 
 
 def test_synthesised_voices_alone_are_given_no_hard_examples(project, monkeypatch):

@@ -40,7 +40,7 @@ from kws_training.composed.data import Composition
 from kws_training.composed.pieces import Pieces
 from kws_training.composed.scenes import Manner
 from kws_training.config import Settings
-from kws_training.finetune import HardTuning, settings_of, with_teacher
+from kws_training.finetune import HardTuning, settings_of
 from kws_training.loop import CHECKPOINT, Watcher, composition_of, load_state
 from kws_training.own_words.data import SceneData
 from kws_training.own_words.pieces import Progress, read_pieces
@@ -60,14 +60,14 @@ COMPOSITION = Composition(runs=1024, manner=Manner(joined=0.5))
 """Where people's takes say every word."""
 SYNTHESISED = Composition(heard=0)
 """Elsewhere. Of synthesised voices alone a network might learn from hard examples, which are mostly people, that people
-never say the words; runs without pauses and a teacher were tried with takes alone.
+never say the words; runs without pauses were tried with takes alone.
 """
 
 START = "start.txt"
 """In the run's folder: what its training started from, and how it goes."""
-RECIPE = 4
+RECIPE = 3
 """Raised where the same recordings, settings and base are trained on in other ways: 1 drew no hard examples, 2 none
-of runs of other speech, which all had pauses, and 3 had no teacher.
+of runs of other speech, which all had pauses.
 """
 
 LEAST_THRESHOLD = 0.5
@@ -197,8 +197,6 @@ def _train(
         watcher.warn(f"Skipped {sentence}")
     topology = topology_of(base, preset.name, len(task.class_names))
     settings = settings_of(project.classes, topology, project.epochs, project.seed)
-    if all(training.takes):
-        settings = with_teacher(settings)
     state = _resumable(project, settings, data, base, watcher)
     start: dict[str, Tensor] = {}
     if state is None:
@@ -211,11 +209,7 @@ def _train(
     watcher.settings_known(settings)
     trained = HardTuning(project.run, settings, data, watcher, start, state).train()
     provenance = {
-        "recipe": {
-            "stages": [f"{stage.name} {stage.epochs} epochs" for stage in settings.stages],
-            "base": base.name,
-            "seed": project.seed,
-        },
+        "recipe": {"stages": [f"fine-tuning of {base.name} {project.epochs} epochs"], "seed": project.seed},
         "base_sha256": base.checkpoint_sha256,
         "data_sha256": data.hash,
         "training_clips": data.counts(),
