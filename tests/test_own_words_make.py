@@ -288,6 +288,12 @@ def test_a_base_given_as_a_path_is_found_from_everywhere(tmp_path, monkeypatch):
     assert not (tmp_path / "mine").exists()
 
 
+def test_a_file_is_no_project(tmp_path):
+    (tmp_path / "words.wav").write_bytes(b"RIFF")
+    result = CliRunner().invoke(application(), ["new", str(tmp_path / "words.wav"), "--words", "on"])
+    assert isinstance(result.exception, KwsError) and "words.wav: is a file" in str(result.exception)
+
+
 def test_what_is_refused_is_not_kept(done, tmp_path):
     kept = (done.folder / projects.FILE).read_bytes()
     (tmp_path / "notes.kws").write_text("my notes")

@@ -167,8 +167,8 @@ def checked(project: Project) -> Project:
     ``make`` reads them.
 
     Raises:
-        KwsError: a folder whose name cannot be the model's, no word, a word twice, one that cannot name a folder, or a
-            number out of range.
+        KwsError: a folder whose name cannot be the model's or that is a file, no word, a word twice, one that cannot
+            name a folder, or a number out of range.
     """
     try:
         check_name(project.c_name)
@@ -177,6 +177,8 @@ def checked(project: Project) -> Project:
             f"{project.folder}: '{project.name}' cannot name a model in C; choose a folder whose name begins with a "
             "letter, has at most 40 characters and is no identifier of kws.h, such as my_words."
         ) from error
+    if project.folder.exists() and not project.folder.is_dir():
+        raise KwsError(f"{project.folder}: is a file, and a project is a folder; choose another name.")
     words = tuple(" ".join(word.split()) for word in project.words)
     if not words:
         raise KwsError(f'{project.folder}: no word given; name at least one, such as --words "hey pi".')
