@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from kws.errors import KwsError
 
@@ -24,6 +25,19 @@ class Program:
 
     machine: str
     static: bool
+
+
+def read(path: Path) -> tuple[bytes, Program]:
+    """The program in a file, and what it is for.
+
+    Raises:
+        KwsError: the file cannot be read, or as ``inspect`` does.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise KwsError(f"{path}: cannot be read ({error.strerror}); give a listener that kws build made.") from error
+    return data, inspect(data, str(path))
 
 
 def inspect(data: bytes, name: str) -> Program:

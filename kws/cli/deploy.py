@@ -34,6 +34,7 @@ def deploy(
     from kws.board import deploy as steps
     from kws.board.build import build
     from kws.board.compiler import find
+    from kws.board.elf import read
     from kws.board.unit import UNIT
     from kws.errors import KwsError
     from kws.model import LISTENER, load
@@ -43,7 +44,7 @@ def deploy(
         raise KwsError("--model: a program has its model inside; leave out --model or --program.")
     if uninstall and (program is not None or model is not None):
         raise KwsError("--uninstall takes the listener away; leave out --model and --program.")
-    binary = b"" if program is None else read_program(program)
+    binary = b"" if program is None else read(program)[0]
     folded = None if uninstall or program is not None else load(model, LISTENER)
     if dry_run:
         script = steps.UNINSTALL if uninstall else f"{steps.PROBE}\n{steps.INSTALL}\n--- unit\n{UNIT}"
@@ -61,16 +62,3 @@ def deploy(
         log = steps.install(connection, binary, name, status.update)
     print(log, end="")
     print(f"{host} listens. Its log: ssh {host} journalctl -fu {steps.SERVICE}")
-
-
-def read_program(path: Path) -> bytes:
-    """A listener that was built before. Raises KwsError for a file that is missing, or no program for a device."""
-    from kws.board.elf import inspect
-    from kws.errors import KwsError
-
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise KwsError(f"{path}: cannot be read ({error.strerror}); give a listener that kws build made.") from error
-    inspect(content, str(path))
-    return content

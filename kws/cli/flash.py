@@ -185,8 +185,8 @@ def _listener(model: str | None, program: Path | None) -> bytes:
             return build.build(load(model, LISTENER), found)
     if model is not None:
         raise KwsError("--model: a program has its model inside; leave out --model or --program.")
-    listener = program.read_bytes()
-    if elf.inspect(listener, str(program)) != elf.Program("aarch64", static=True):
+    listener, made_for = elf.read(program)
+    if made_for != elf.Program("aarch64", static=True):
         raise KwsError(f"{program}: is no static program for aarch64; make one with `kws build`.")
     return listener
 
