@@ -15,6 +15,9 @@ from kws.engine import Engine, Stream
 from kws.errors import KwsError
 from kws.features import place_clip
 
+LOUDEST = 4.0
+"""What floats may reach: a little above 1 is clipped, as a converter would; far above it they are on another scale."""
+
 
 @dataclass(frozen=True)
 class Classification:
@@ -77,7 +80,7 @@ class Model:
 
         Raises:
             KwsError: not such an array, samples that are not numbers, no such depth, or a clip longer than the window:
-                those are for ``stream`` or ``kws.Listener``.
+                those are for ``stream`` or ``kws.Listener``. Floats above ``LOUDEST``, too: they are on another scale.
         """
         clip = _as_int16(np.asarray(pcm), rate)
         preset = self.engine.preset
@@ -108,4 +111,7 @@ def _as_int16(pcm: NDArray[Any], rate: int) -> NDArray[np.int16]:
         pcm = pcm / np.float32(32768.0)
     if not np.isfinite(pcm).all():
         raise KwsError("The clip holds samples that are not numbers (NaN or infinite); leave them out.")
+    loudest = float(np.abs(pcm).max(initial=0.0))
+    if loudest > LOUDEST:
+        raise KwsError(f"The clip's floats reach {loudest:.3g}, and full scale is 1; divide them by what it is there.")
     return to_mono_16k(pcm.astype(np.float32), rate)

@@ -508,7 +508,10 @@ def test_calibrate_writes_a_model(folder, tmp_path) -> None:
         (("eval", "--data", ".", "--snr", "5"), "--snr measures a listener; add --stream"),
         (("eval", "--stream", "--data", ".", "--engine", "torch"), "--engine measures clips"),
         (("eval", "--stream", "--data", ".", "--robustness"), "--robustness measures clips"),
-        (("calibrate", "kws12", "--data", ".", "--out", "x.kws", "--gate", "10"), "--gate 10: lets no sound through"),
+        (
+            ("calibrate", "kws12", "--data", ".", "--out", "x.kws", "--gate", "10"),
+            "A gate of 10 dBFS lets no sound through",
+        ),
         (("calibrate", "kws12", "--data", ".", "--out", "x.h"), "ends in .kws"),
     ],
 )

@@ -143,7 +143,7 @@ def test_human_output_ends_with_a_sum(tmp_path, invoke):
     assert len(printed) == 4
     for line, word in zip(printed, WORDS, strict=False):
         assert line.startswith(f"{long_name}  {word}")
-    assert printed[-1].startswith("3 detections in 1 file (3.1 s, ")
+    assert printed[-1].startswith("3 detections in 1 file (2.1 s, ")
     assert printed[-1].endswith(" x real time)")
 
 

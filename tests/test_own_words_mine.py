@@ -217,6 +217,19 @@ def test_a_label_track_for_several_recordings_is_refused(project, long, tmp_path
     assert isinstance(result.exception, KwsError) and "one recording" in str(result.exception)
 
 
+def test_a_recording_that_cannot_be_read_does_not_keep_the_others_from_being_mined(project, long, tmp_path):
+    folder = tmp_path / "evening"
+    folder.mkdir()
+    (folder / "a.wav").write_text("no sound")
+    (folder / "b.wav").symlink_to(long)
+    command = ["mine", str(folder), "--project", str(project.folder)]
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(application(), command)
+    assert isinstance(result.exception, KwsError)
+    assert str(result.exception).startswith("1 of 2 recordings could not be used")
+    assert f"{folder / 'a.wav'}: not a readable recording" in result.output
+    assert f"{len(list((project.mined / FALSE).iterdir()))} files added" in result.output
+
+
 def test_the_command_says_what_it_added(project, long):
     arguments = ["mine", str(long), "--project", str(project.folder)]
     result = CliRunner(env={"COLUMNS": "200"}).invoke(application(), arguments)

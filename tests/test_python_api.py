@@ -51,6 +51,15 @@ def test_a_clip_is_what_the_engine_says(model, depth):
     assert answer.word == engine.class_names[wanted.argmax()] and answer.score == wanted.max()
 
 
+def test_floats_on_another_scale_are_refused_and_a_little_above_full_scale_is_clipped(model):
+    one = kws.Model(Engine(model))
+    clip = NOISE[:8000]
+    with pytest.raises(kws.KwsError, match="full scale is 1; divide them"):
+        one.classify(clip.astype(np.float32))
+    loud = clip * (1.5 / np.abs(clip).max())
+    assert one.classify(loud) == one.classify(np.clip(loud, -1.0, 1.0))
+
+
 def test_a_clip_may_be_float_or_of_another_rate(model):
     one = kws.Model(Engine(model))
     clip = NOISE[:8000]

@@ -194,6 +194,12 @@ def test_the_command_passes_every_setting_on(monkeypatch, tmp_path):
     assert given["inputs"] == Inputs(**paths, teacher=tmp_path / "t", threshold=0.6)
 
 
+def test_there_is_nothing_to_train_further_without_a_finished_run(tmp_path):
+    arguments = ["train", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--recipe", "running"]
+    result = CliRunner().invoke(application(), arguments)
+    assert isinstance(result.exception, KwsError) and "--student RUN" in str(result.exception)
+
+
 def of_binarizer(name: str, epochs: int | None = None) -> Settings:
     stages = STAGES if epochs is None else tuple(replace(stage, epochs=epochs) for stage in STAGES)
     return replace(SETTINGS, topology=replace(SETTINGS.topology, binarizer=name), stages=stages)

@@ -51,15 +51,14 @@ def calibrate(
     from kws.cli.eval import hear
     from kws.evaluate.calibrate import calibrate as choose
     from kws.evaluate.stream_report import show_words
+    from kws.listen.controls import checked_gate
     from kws.model import load, save
 
     if out.suffix != ".kws":
         raise KwsError(f"{out}: a model file's name ends in .kws; give --out such as {out.stem or 'mine'}.kws.")
     folded = load(model)
     if gate is not None:
-        if gate >= 0.0:
-            raise KwsError(f"--gate {gate:g}: lets no sound through; give a level below 0 dBFS, such as -60.")
-        folded = replace(folded, gate=gate)
+        folded = replace(folded, gate=checked_gate(gate))
     if adaptive is not None:
         folded = replace(folded, listen_delta=folded.deltas[-1] if adaptive and len(folded.deltas) > 1 else 0)
     folded.validate()

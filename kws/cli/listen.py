@@ -157,9 +157,11 @@ def _listen_to_files(
 
     from rich.console import Console
 
+    from kws.data.audio import SAMPLE_RATE
     from kws.listen.display import Lines
     from kws.listen.listener import Listener
     from kws.listen.plot import Plot
+    from kws.listen.sources import TAIL_SECONDS
 
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     lines = Lines(console, errors, as_json)
@@ -179,11 +181,12 @@ def _listen_to_files(
                     # A recording can wait: every word gets its run.
                     for note in [*command.start(event), *command.finish()] if command is not None else ():
                         lines.say(note)
+            samples -= round(TAIL_SECONDS * SAMPLE_RATE)
         except KwsError as error:
             errors.print(str(error), style="red", markup=False, soft_wrap=True)
             unread += 1
     if not as_json:
-        seconds = samples / engine.preset.sample_rate
+        seconds = samples / SAMPLE_RATE
         speed = seconds / max(time.monotonic() - began, 1e-9)
         summary = f"{_count(detections, 'detection')} in {_count(len(files) - unread, 'file')}"
         summary += f" ({seconds:.1f} s, {speed:.0f} x real time)"

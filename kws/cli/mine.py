@@ -45,15 +45,22 @@ def mine(
         raise KwsError(f"--labels {labels} belongs to one recording; {len(paths)} are given.")
     console = Console(highlight=False)
     found: list[Findings] = []
+    unread = 0
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[heard]:.0f} s heard"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Listening", total=len(paths), heard=0.0)
         before = 0.0
         for path in paths:
-            found.append(
-                run(own, path, labels, sensitivity, lambda _, s, b=before: progress.update(task, heard=b + s))  # type: ignore[misc]
-            )
-            before += found[-1].seconds
+            try:
+                found.append(
+                    run(own, path, labels, sensitivity, lambda _, s, b=before: progress.update(task, heard=b + s))  # type: ignore[misc]
+                )
+                before += found[-1].seconds
+            except KwsError as error:
+                if len(paths) == 1:
+                    raise
+                console.print(f"Left out: {error}", style="red", markup=False, soft_wrap=True)
+                unread += 1
             progress.advance(task)
     for one in found:
         if one.added or len(found) <= 10:
@@ -74,3 +81,5 @@ def mine(
         )
     else:
         console.print("Nothing new to learn from.", style="bold")
+    if unread:
+        raise KwsError(f"{unread} of {len(paths)} recordings could not be used, as said above; mend or remove them.")

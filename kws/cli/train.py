@@ -159,6 +159,8 @@ def train(
             refuse_beside_base(context, recipe)
             settings = settings_from(load(start), chosen, epochs, seed, unknown, recipe)
         else:
+            if recipe == "running" and not (teacher or student):
+                raise KwsError("--recipe running trains a finished run further; give that with --student RUN.")
             settings = new_settings(
                 chosen,
                 recipe,

@@ -70,10 +70,15 @@ class Settings:
         for word, sensitivity in sensitivities.items():
             stream.set_sensitivity(sensitivity, word)
         if self.gate is not None:
-            if self.gate >= 0.0:
-                raise KwsError(f"A gate of {self.gate:g} dBFS lets no sound through; give one below 0, such as -60.")
-            stream.set_gate(self.gate)
+            stream.set_gate(checked_gate(self.gate))
         return stream
+
+
+def checked_gate(gate: float) -> float:
+    """A gate as a user gives it, dBFS. Raises KwsError where it lets nothing through."""
+    if gate >= 0.0:
+        raise KwsError(f"A gate of {gate:g} dBFS lets no sound through; give one below 0, such as -60.")
+    return gate
 
 
 def by_word(value: PerWord | None) -> dict[str, float]:
