@@ -342,6 +342,56 @@ def test_the_command_has_networks_say_sentences_and_no_words(packages, tmp_path)
     assert "--voice goes with --sentences" in str(refused.exception)
 
 
+def test_networks_alone_say_words_as_many_clips_each(packages, tmp_path, monkeypatch):
+    monkeypatch.setattr(spoken, "_say", lambda *_: pytest.fail("eSpeak NG spoke"))
+    told = []
+    voices = neural.voices("en", [voice_file(tmp_path, "many", speakers=2)])
+    words = ["house", "hey pi"]
+
+    def speak(folder: str, seed: int = 0) -> dict[str, bytes]:
+        out = tmp_path / folder
+        names = spoken.speak_words(words, out, 8, voices, seed, progress=lambda *state: told.append(state))
+        assert names == ["en_US-joe-medium", "hibari", "many"]
+        return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*.wav"))}
+
+    made = speak("a")
+    assert [name.split("/")[0] for name in made] == ["hey_pi"] * 8 + ["house"] * 8
+    assert told[-1] == ("hey_pi", 16, 16) and [done for _, done, _ in told] == list(range(1, 17))
+    # Three of a piper of one speaker, three of hibari, two of one that speaks as two.
+    assert {text for text, _ in FakePiper.said} == {"house", "hey pi"} and len(FakePiper.said) == 2 * (3 + 2)
+    assert len({name.split("/")[1].split("_")[0] for name in made}) == 4
+    assert speak("b") == made and speak("c", seed=1) != made
+    with pytest.raises(KwsError, match="already holds recordings"):
+        speak("a")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"words": ["up", "up"]}, "given twice"),
+        ({"words": ["!!"]}, "holds nothing to say"),
+        ({"count": 1}, "fewer than the 2 neural voices"),
+        ({"count": 0}, "--count 0 is out of range"),
+        ({"voices": []}, "No neural voice is installed"),
+    ],
+)
+def test_words_that_networks_cannot_be_asked_for_are_refused_before_any_is_said(packages, tmp_path, given, sentence):
+    wanted = {"words": ["up"], "out": tmp_path / "out", "count": 4, "voices": neural.voices("en")} | given
+    with pytest.raises(KwsError, match=sentence):
+        spoken.speak_words(**wanted)
+    assert not FakePiper.loaded and not (tmp_path / "out").exists()
+
+
+def test_the_command_has_networks_say_words(packages, tmp_path):
+    arguments = ["data", "synth", "house", "--neural", "--count", "4", "--out", str(tmp_path / "more")]
+    done = CliRunner().invoke(application(), arguments)
+    assert done.exit_code == 0, done.output
+    assert "4 clips each of 1 words" in done.output and "by en_US-joe-medium, hibari: house" in done.output
+    assert len(list((tmp_path / "more" / "house").iterdir())) == 4
+    refused = CliRunner().invoke(application(), [*arguments, "--sentences"])
+    assert isinstance(refused.exception, KwsError) and "--neural goes with words" in str(refused.exception)
+
+
 def test_a_voice_that_says_nothing_is_one_sentence(packages, project, monkeypatch):
     monkeypatch.setattr(FakePiper, "synthesize", lambda self, text, how: [])
     with pytest.raises(KwsError, match="The voice 'en_US-joe-medium' says nothing for 'house'; spell it another way"):

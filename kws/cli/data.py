@@ -89,18 +89,23 @@ def synth(
         bool,
         typer.Option("--sentences", help="Speak COUNT sentences in which no WORD is heard, for kws train --negatives."),
     ] = False,
+    by_neural: Annotated[
+        bool,
+        typer.Option("--neural", help="Words by neural voices alone: few, and far more like people."),
+    ] = False,
     voices: Annotated[
         list[Path] | None,
         typer.Option(
             "--voice",
             metavar="FILE.onnx",
-            help="A voice of Piper, to speak sentences beside the neural voices that are installed.",
+            help="A voice of Piper, to speak beside the neural voices that are installed.",
         ),
     ] = None,
 ) -> None:
     """Speak words with eSpeak NG in many voices, rates and pitches, one folder a word.
 
-    Of sentences (--sentences) the neural voices that are installed, if there are any, say half.
+    Of sentences (--sentences) the neural voices that are installed, if there are any, say half. Words they say with
+    --neural.
     """
     from rich.console import Console
     from rich.progress import MofNCompleteColumn
@@ -108,11 +113,13 @@ def synth(
     from kws.data import neural
     from kws.data.synth import synthesise
     from kws.errors import KwsError
-    from kws.own_words.spoken import speak_sentences
+    from kws.own_words.spoken import speak_sentences, speak_words
 
+    if noise and (sentences or by_neural):
+        raise KwsError("--noise goes with words of eSpeak NG alone; ask for each in a run of its own.")
     if sentences:
-        if noise:
-            raise KwsError("--noise goes with words, not with --sentences; ask for each in a run of its own.")
+        if by_neural:
+            raise KwsError("--neural goes with words; of --sentences neural voices say half anyway.")
         networks = neural.voices(language, voices or ())
         with _progress(Console(stderr=True), MofNCompleteColumn()) as bar:
             task = bar.add_task("Speaking", total=count)
@@ -124,8 +131,23 @@ def synth(
         text = f"{made} sentences in {out} by {', '.join(spoke)}, none of which says {', '.join(words)}"
         Console().print(text, markup=False, highlight=False, soft_wrap=True)
         return
-    if voices:
-        raise KwsError("--voice goes with --sentences; words are spoken by eSpeak NG alone.")
+    if voices and not by_neural:
+        raise KwsError("--voice goes with --sentences or --neural; else words are spoken by eSpeak NG alone.")
+    if by_neural:
+        with _progress(Console(stderr=True), MofNCompleteColumn()) as bar:
+            task = bar.add_task("Speaking", total=count * len(words))
+            spoke = speak_words(
+                words,
+                out,
+                count,
+                neural.voices(language, voices or ()),
+                seed,
+                replace,
+                lambda word, done, total: bar.update(task, completed=done),
+            )
+        text = f"{count} clips each of {len(words)} words in {out} by {', '.join(spoke)}: {', '.join(words)}"
+        Console().print(text, markup=False, highlight=False, soft_wrap=True)
+        return
     with _progress(Console(stderr=True), MofNCompleteColumn()) as bar:
         task = bar.add_task("Speaking", total=count * len(words))
         folders = synthesise(

@@ -125,13 +125,7 @@ def synthesise(
     """
     check_request(count, seed)
     out = Path(out)
-    names = [folder_name(word) for word in words]
-    for name in names:
-        if names.count(name) > 1:
-            raise KwsError(f"The word '{name}' is given twice; give each word once.")
-    for name in names + [BACKGROUND] * noises:
-        if not replace and (out / name).is_dir() and recordings(out / name):
-            raise KwsError(f"{out / name}: already holds recordings; choose another --out, or --replace them.")
+    names = word_folders(words, out, replace, [BACKGROUND] * noises)
     installed = set(espeak.variants())
     voices = voices_in_turn([name for name in VOICES if name in installed])
     if not voices:
@@ -157,6 +151,23 @@ def synthesise(
         clips = {f"{kind}.wav": noise(kind, NOISE_SECONDS, seed) for kind in KINDS}
         write_folder(out / BACKGROUND, clips.items())
     return [out / name for name in names + [BACKGROUND] * noises]
+
+
+def word_folders(words: Sequence[str], out: Path, replace: bool, others: Sequence[str] = ()) -> list[str]:
+    """The folders of ``words`` in ``out``, in their order.
+
+    Raises:
+        KwsError: a word that cannot name one or is given twice, or, unless ``replace``, one of them or of ``others``
+            that already holds recordings.
+    """
+    names = [folder_name(word) for word in words]
+    for name in names:
+        if names.count(name) > 1:
+            raise KwsError(f"The word '{name}' is given twice; give each word once.")
+    for name in (*names, *others):
+        if not replace and (out / name).is_dir() and recordings(out / name):
+            raise KwsError(f"{out / name}: already holds recordings; choose another --out, or --replace them.")
+    return names
 
 
 def _write_word(

@@ -31,6 +31,7 @@ from kws.data.synth import (
     folder_name,
     speaker_id,
     voices_in_turn,
+    word_folders,
     write_folder,
 )
 from kws.data.tasks import BACKGROUND, recordings
@@ -169,6 +170,45 @@ def speak_sentences(
     return len(clips), ["eSpeak NG", *(voice.name for voice in voices)]
 
 
+def speak_words(
+    words: Sequence[str],
+    out: Path,
+    count: int,
+    voices: Sequence[neural.Voice],
+    seed: int = 0,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> list[str]:
+    """Has neural voices alone say every word ``count`` times, to ``out/<word>/<speaker>_nohash_<n>.wav``.
+
+    A word's folder appears when complete. The same arguments give the same files.
+
+    Args:
+        words: words or phrases; the folder of "hey pi" is ``hey_pi``.
+        voices: that share the clips, as many each.
+        replace: remove what a word's folder already holds.
+        progress: told of every finished clip.
+
+    Returns:
+        The voices that spoke.
+
+    Raises:
+        KwsError: no voice or more of them than clips, a word that cannot be said or is given twice, or a folder that
+            already holds recordings (unless ``replace``).
+    """
+    check_request(count, seed)
+    if not voices:
+        raise KwsError(f"No neural voice is installed; run {neural.REMEDY}, or give one with --voice.")
+    if count < len(voices):
+        raise KwsError(f"--count {count} is fewer than the {len(voices)} neural voices; give at least one clip each.")
+    names = word_folders(words, out, replace)
+    shares = [len(range(turn, count, len(voices))) for turn in range(len(voices))]
+    for done, (name, word) in enumerate(zip(names, words, strict=True)):
+        said = _say_all(name, [], [(v, [word] * share) for v, share in zip(voices, shares, strict=True)], "", seed)
+        write_folder(out / name, _told(said, name, done * count, len(words) * count, progress))
+    return [voice.name for voice in voices]
+
+
 def _told(clips: Iterable[Said], name: str, done: int, total: int, progress: Progress | None) -> Iterator[Said]:
     """``clips``, each of them told to ``progress``: ``done`` before the first, and ``total`` in all."""
     for count, clip in enumerate(clips, done + 1):
@@ -241,7 +281,8 @@ def _say_all(
     seed: int,
 ) -> Iterator[Said]:
     """The clips of a folder: ``texts`` by eSpeak NG, then what each neural voice of ``neural_texts`` says."""
-    yield from _say(texts, language, np.random.default_rng([seed, *name.encode()]))
+    if texts:
+        yield from _say(texts, language, np.random.default_rng([seed, *name.encode()]))
     for voice, theirs in neural_texts:
         rng = np.random.default_rng([seed, *name.encode(), *voice.name.encode()])
         # Nobody asked for the very texts of these two.
