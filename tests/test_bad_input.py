@@ -63,7 +63,16 @@ def test_an_empty_folder(tmp_path, model, command):
 
 def test_a_class_without_a_clip(tmp_path, word):
     (word.parent / "no").mkdir()
-    refused("train", "--data", word.parent, "--out", tmp_path / "run", "--words", "yes,no", says=("no: holds no",))
+    refused(
+        "train",
+        "--data",
+        word.parent,
+        "--out",
+        tmp_path / "run",
+        "--words",
+        "yes,no",
+        says=("recording in no; add some",),
+    )
 
 
 def test_a_word_without_a_folder(tmp_path, word):

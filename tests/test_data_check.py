@@ -210,6 +210,13 @@ def test_folders_that_hold_no_data_set(tmp_path, make):
     assert "\n" not in str(caught.value)
 
 
+def test_every_word_without_a_recording_is_named_at_once(corpus):
+    (corpus / "down").mkdir()
+    (corpus / "up").mkdir()
+    with pytest.raises(KwsError, match="recording in down, up; add some"):
+        check(corpus)
+
+
 def test_progress_counts_every_file(corpus):
     seen = []
     check(corpus, lambda done, total: seen.append((done, total)))

@@ -174,9 +174,11 @@ def scan(folder: str | Path) -> Corpus:
         if not path.is_dir() or path.name.startswith(".") or path.name == BACKGROUND:
             continue
         found = [Clip(file, path.name, lists.split_of(path.name, file.name)) for file in recordings(path)]
-        if not found:
-            raise KwsError(f"{path}: holds no {', '.join(SUFFIXES)} recording; add some or remove the folder.")
         clips[path.name] = found
+    if empty := [word for word, found in clips.items() if not found]:
+        raise KwsError(
+            f"{root}: no {', '.join(SUFFIXES)} recording in {', '.join(empty)}; add some, or remove what is empty."
+        )
     if not clips:
         raise KwsError(f"{root}: holds no word folder; expected {root}/<word>/*.wav, one folder a word.")
     noise = root / BACKGROUND
