@@ -302,7 +302,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
             project = checked(replace(shared, folder=folder / name))
             model = made(project, takes[:count], voices)
             voices = voices or project.spoken
-            one = {"word": word, "takes": count, "speaker": speaker, "model": name, **how}
+            one = {"word": word, "takes": count, "speaker": speaker, "model": name, "base": options.base, **how}
             for label, snr in SNRS.items():
                 path = folder / f"{count}-{speaker}-{label.replace(' ', '')}.json"
                 one[label] = measure(path, model, stream, takes[-HELD_OUT:], where, snr, options.minutes)
@@ -358,7 +358,7 @@ def main() -> None:
     parser.add_argument("--words", type=lambda text: text.split(","), default=["backward", "forward"])
     parser.add_argument("--speakers", type=int, default=6, help="of each word")
     parser.add_argument("--takes", type=lambda text: [int(part) for part in text.split(",")], default=[0, 3])
-    parser.add_argument("--base", default="kws12")
+    parser.add_argument("--base", default=Project.base)
     parser.add_argument("--epochs", type=int, default=Project.epochs)
     parser.add_argument("--minutes", type=float, default=20.0, help="of each stream")
     options = parser.parse_args()

@@ -19,7 +19,7 @@ from typing import Any
 from kws.data.synth import folder_name
 from kws.errors import KwsError
 from kws.files import write_atomically
-from kws.model import resolve, shipped
+from kws.model import LISTENER, resolve, shipped
 from kws.model.header import check_name
 
 FILE = "project.json"
@@ -49,7 +49,7 @@ class Project:
     folder: Path
     words: tuple[str, ...]
     language: str = "en"
-    base: str = "kws12"
+    base: str = LISTENER
     recordings: tuple[Path, ...] = field(default=())
     data: Path | None = None
     negatives: Path | None = None
