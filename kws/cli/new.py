@@ -36,7 +36,7 @@ def new(
             "--voice", metavar="FILE.onnx", help="A voice of Piper, to speak beside those that are installed."
         ),
     ] = None,
-    base: Annotated[str | None, typer.Option(help="Model to start from: kws12_listener, kws12_lite or a .kws file.")] = None,
+    base: Annotated[str | None, typer.Option(help="To start from: kws12_listener, kws12_lite or a .kws file.")] = None,
     language: Annotated[str | None, typer.Option(help="As eSpeak NG names it: en, de, fr, es, ...")] = None,
     epochs: Annotated[int | None, typer.Option(help="Of training; 4,096 windows each.")] = None,
     target: Annotated[
