@@ -228,6 +228,9 @@ def test_a_recording_that_cannot_be_read_does_not_keep_the_others_from_being_min
     assert str(result.exception).startswith("1 of 2 recordings could not be used")
     assert f"{folder / 'a.wav'}: not a readable recording" in result.output
     assert f"{len(list((project.mined / FALSE).iterdir()))} files added" in result.output
+    project.model.unlink()
+    without = CliRunner().invoke(application(), command)
+    assert "no model yet; make it with" in str(without.exception) and "Left out" not in without.output
 
 
 def test_the_command_says_what_it_added(project, long):

@@ -35,11 +35,12 @@ def mine(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from kws.own_words.mine import Findings, long_recordings
+    from kws.own_words.mine import Findings, long_recordings, require_model
     from kws.own_words.mine import mine as run
     from kws.own_words.project import FALSE, load
 
     own = load(project)
+    require_model(own)
     paths = long_recordings(files)
     if labels is not None and len(paths) != 1:
         raise KwsError(f"--labels {labels} belongs to one recording; {len(paths)} are given.")

@@ -87,6 +87,12 @@ def long_recordings(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def require_model(project: Project) -> None:
+    """Raises KwsError where the project has no model yet, whose mistakes could be found."""
+    if not project.model.is_file():
+        raise KwsError(f"{project.model}: no model yet; make it with kws new {project.folder}.")
+
+
 def mine(
     project: Project,
     recording: Path,
@@ -107,8 +113,7 @@ def mine(
         KwsError: no model yet, a recording or track that cannot be read, or a track that names other words alone or is
             of a longer recording.
     """
-    if not project.model.is_file():
-        raise KwsError(f"{project.model}: no model yet; make it with kws new {project.folder}.")
+    require_model(project)
     model = load_model(project.model)
     engine = Engine(model)
     beside = recording.with_suffix(".txt")
