@@ -24,7 +24,7 @@ from kws.model.header import export
 from kws.own_words import project as projects
 from kws.own_words import spoken
 from kws.own_words.material import HOLD_OUT_EVERY, HOLD_OUT_FROM, gather
-from kws.own_words.mine import mine
+from kws.own_words.mine import Miner
 from kws.own_words.project import Project, base_of, checked
 from kws_training import finetune
 from kws_training.composed import data as composed_data
@@ -432,7 +432,7 @@ def test_a_folder_that_moved_stops_making_alone_and_may_be_given_anew(done, tmp_
     write(moved, ["talk.wav"], [np.ones(RATE, np.int16)])
     replace(done, **{option: (old,) if option == "recordings" else old}).save()
     kept = projects.load(done.folder)
-    assert mine(kept, moved / "talk.wav").added == []
+    assert Miner(kept).mine(moved / "talk.wav").added == []
     watcher = Parts()
     with pytest.raises(KwsError, match=rf"old: no such folder; .* with --{option}, or .*project\.json"):
         made(kept, watcher)

@@ -19,7 +19,7 @@ from kws.errors import KwsError
 from kws.model import load, save
 from kws.own_words import mine as mining
 from kws.own_words.material import gather
-from kws.own_words.mine import long_recordings, mine
+from kws.own_words.mine import Miner, long_recordings
 from kws.own_words.project import FALSE, Project, checked
 
 RATE = 16000
@@ -60,7 +60,7 @@ def window_samples(project: Project) -> int:
 def test_what_fires_without_labels_is_false_and_is_cut_out_as_it_was(project, long):
     events = heard(project, long)
     assert len(events) > 3
-    found = mine(project, long)
+    found = Miner(project).mine(long)
     assert found.events == len(events) and not found.labelled
     assert len(found.added) == len(events)
     pcm = soundfile.read(long, dtype="int16")[0]
@@ -81,7 +81,7 @@ def test_a_cut_holds_every_window_that_the_decision_averaged(project, long, smoo
     model = load(project.model)
     frames = model.preset.frames - 1 + (smoothing - 1) * model.hop_frames
     span = model.preset.n_fft + frames * model.preset.hop
-    found = mine(project, long)
+    found = Miner(project).mine(long)
     assert len(found.added) >= 2
     for path in found.added:
         if not path.stem.endswith("_0"):
@@ -89,10 +89,10 @@ def test_a_cut_holds_every_window_that_the_decision_averaged(project, long, smoo
 
 
 def test_mining_twice_adds_nothing_twice_whatever_the_file_is_called(project, long, tmp_path):
-    first = mine(project, long)
+    first = Miner(project).mine(long)
     files = sorted(project.mined.rglob("*.wav"))
     (tmp_path / "again.wav").write_bytes(long.read_bytes())
-    second = mine(project, tmp_path / "again.wav")
+    second = Miner(project).mine(tmp_path / "again.wav")
     assert second.added == [] and second.known == len(first.added)
     assert sorted(project.mined.rglob("*.wav")) == files
 
@@ -107,13 +107,13 @@ def test_a_recording_at_another_rate_is_read_once_for_all_its_cuts(project, tmp_
         return read_audio(*arguments)
 
     monkeypatch.setattr(mining, "read_audio", counted)
-    found = mine(project, path)
+    found = Miner(project).mine(path)
     assert len(found.added) > 3 and len(reads) == 1
     for file in found.added:
         cut = soundfile.read(file, dtype="int16")[0]
         first = int(file.stem.rpartition("_")[2])
         assert len(cut) and np.array_equal(cut, pcm[first : first + len(cut)])
-    assert mine(project, path).added == [] and len(reads) == 1
+    assert Miner(project).mine(path).added == [] and len(reads) == 1
 
 
 def test_labels_part_false_accepts_from_hits_and_add_what_was_missed(project, long):
@@ -124,7 +124,7 @@ def test_labels_part_false_accepts_from_hits_and_add_what_was_missed(project, lo
     labels = [Label(hit.word, at - 8000, at - 1000), Label("word_1", free * RATE, free * RATE + 6400)]
     labels.append(Label("table", 5 * RATE, 6 * RATE))
     write_labels(labels, long.with_suffix(".txt"))
-    found = mine(project, long)
+    found = Miner(project).mine(long)
     assert found.labelled
     false = [path for path in found.added if path.parent.name == FALSE]
     missed = [path for path in found.added if path.parent.name != FALSE]
@@ -142,7 +142,7 @@ def test_a_false_accept_with_a_word_of_the_project_in_it_is_not_learned_as_none(
     # Ended too long ago for a hit, and within what the model heard; or it is the other word that was said.
     end = round((event.time - (0.8 if same else 0.1)) * RATE)
     write_labels([Label(event.word if same else other, end - 8000, end)], long.with_suffix(".txt"))
-    found = mine(project, long)
+    found = Miner(project).mine(long)
     assert found.beside >= 1
     cuts = [(path, int(path.stem.rpartition("_")[2])) for path in (project.mined / FALSE).iterdir()]
     assert cuts
@@ -155,25 +155,25 @@ def test_labels_may_be_written_as_people_write(project, long, tmp_path):
     at = [3 * RATE, 17 * RATE]
     for track, names in zip(tracks, (("word_0", "word_1"), ("Word 0", "word  1")), strict=True):
         write_labels([Label(name, start, start + 6400) for name, start in zip(names, at, strict=True)], track)
-    first = mine(project, long, tracks[0])
+    first = Miner(project).mine(long, tracks[0])
     assert first.added
-    second = mine(project, long, tracks[1])
+    second = Miner(project).mine(long, tracks[1])
     assert second.added == [] and second.known == len(first.added) and second.beside == first.beside
 
 
 def test_a_track_of_other_words_alone_is_refused_and_an_empty_one_says_that_none_is_said(project, long):
     write_labels([Label("wrod 0", RATE, 2 * RATE)], long.with_suffix(".txt"))
     with pytest.raises(KwsError, match=r"long\.txt: labels 'wrod 0', and none of the project's words \(word 0,"):
-        mine(project, long)
+        Miner(project).mine(long)
     assert not project.mined.exists()
     write_labels([], long.with_suffix(".txt"))
-    found = mine(project, long)
+    found = Miner(project).mine(long)
     assert found.labelled and len(found.added) == len(heard(project, long))
 
 
 def test_what_was_mined_is_learned_from(project, long):
     write_labels([Label("word_1", 30 * RATE, 31 * RATE)], long.with_suffix(".txt"))
-    found = mine(project, long)
+    found = Miner(project).mine(long)
     material = gather(project)
     false = [path for path in found.added if path.parent.name == FALSE]
     assert [clip.path for clip in material.false] == sorted(false)
@@ -183,8 +183,8 @@ def test_what_was_mined_is_learned_from(project, long):
 
 
 def test_less_sensitivity_finds_less(project, long):
-    shy = mine(project, long, sensitivity=0.1)
-    assert shy.events < mine(project, long).events
+    shy = Miner(project, 0.1).mine(long)
+    assert shy.events < Miner(project).mine(long).events
 
 
 def test_a_capture_that_no_longer_fires_is_kept_all_the_same(project, tmp_path):
@@ -195,7 +195,7 @@ def test_a_capture_that_no_longer_fires_is_kept_all_the_same(project, tmp_path):
     model = replace(model, class_names=["word_0", "word_1", "_unknown_", "_silence_"], name="ours")
     model.word_threshold[:] = 1.1
     save(model, project.model)
-    added = {path.name: mine(project, path).added for path in sorted(tmp_path.glob("*.wav"))}
+    added = {path.name: Miner(project).mine(path).added for path in sorted(tmp_path.glob("*.wav"))}
     assert [name for name, files in added.items() if files] == ["2026-11-25T13:55:32_word_0_0.93.wav"]
 
 
@@ -208,7 +208,7 @@ def test_folders_stand_for_their_recordings_and_nothing_is_one_sentence(project,
         long_recordings([tmp_path / "none.wav"])
     project.model.unlink()
     with pytest.raises(KwsError, match="no model yet"):
-        mine(project, long)
+        Miner(project).mine(long)
 
 
 def test_a_label_track_for_several_recordings_is_refused(project, long, tmp_path):
@@ -228,6 +228,8 @@ def test_a_recording_that_cannot_be_read_does_not_keep_the_others_from_being_min
     assert str(result.exception).startswith("1 of 2 recordings could not be used")
     assert f"{folder / 'a.wav'}: not a readable recording" in result.output
     assert f"{len(list((project.mined / FALSE).iterdir()))} files added" in result.output
+    wild = CliRunner().invoke(application(), [*command, "--sensitivity", "2"])
+    assert "sensitivity" in str(wild.exception) and "Left out" not in wild.output
     project.model.unlink()
     without = CliRunner().invoke(application(), command)
     assert "no model yet; make it with" in str(without.exception) and "Left out" not in without.output

@@ -117,51 +117,36 @@ def synth(
 
     if noise and (sentences or by_neural):
         raise KwsError("--noise goes with words of eSpeak NG alone; ask for each in a run of its own.")
-    if sentences:
-        if by_neural:
-            raise KwsError("--neural goes with words; of --sentences neural voices say half anyway.")
-        networks = neural.voices(language, voices or ())
-        with _progress(Console(stderr=True), MofNCompleteColumn()) as bar:
-            task = bar.add_task("Speaking", total=count)
-
-            def tell(_: str, done: int, __: int) -> None:
-                bar.update(task, completed=done)
-
-            made, spoke = speak_sentences(words, out, count, seed, language, replace, tell, networks)
-        text = f"{made} sentences in {out} by {', '.join(spoke)}, none of which says {', '.join(words)}"
-        Console().print(text, markup=False, highlight=False, soft_wrap=True)
-        return
-    if voices and not by_neural:
+    if sentences and by_neural:
+        raise KwsError("--neural goes with words; of --sentences neural voices say half anyway.")
+    if voices and not (sentences or by_neural):
         raise KwsError("--voice goes with --sentences or --neural; else words are spoken by eSpeak NG alone.")
-    if by_neural:
-        with _progress(Console(stderr=True), MofNCompleteColumn()) as bar:
-            task = bar.add_task("Speaking", total=count * len(words))
-            spoke = speak_words(
+    networks = neural.voices(language, voices or ()) if sentences or by_neural else []
+    with _progress(Console(stderr=True), MofNCompleteColumn()) as bar:
+        task = bar.add_task("Speaking", total=count if sentences else count * len(words))
+
+        def tell(_: str, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        if sentences:
+            made, spoke = speak_sentences(words, out, count, seed, language, replace, tell, networks)
+            text = f"{made} sentences in {out} by {', '.join(spoke)}, none of which says {', '.join(words)}"
+        elif by_neural:
+            spoke = speak_words(words, out, count, networks, seed, replace, tell)
+            text = f"{count} clips each of {len(words)} words in {out} by {', '.join(spoke)}: {', '.join(words)}"
+        else:
+            folders = synthesise(
                 words,
                 out,
-                count,
-                neural.voices(language, voices or ()),
-                seed,
-                replace,
-                lambda word, done, total: bar.update(task, completed=done),
+                count=count,
+                seed=seed,
+                language=language,
+                noises=noise,
+                replace=replace,
+                progress=tell,
             )
-        text = f"{count} clips each of {len(words)} words in {out} by {', '.join(spoke)}: {', '.join(words)}"
-        Console().print(text, markup=False, highlight=False, soft_wrap=True)
-        return
-    with _progress(Console(stderr=True), MofNCompleteColumn()) as bar:
-        task = bar.add_task("Speaking", total=count * len(words))
-        folders = synthesise(
-            words,
-            out,
-            count=count,
-            seed=seed,
-            language=language,
-            noises=noise,
-            replace=replace,
-            progress=lambda word, done, total: bar.update(task, completed=done, total=total),
-        )
-    names = ", ".join(path.name for path in folders)
-    text = f"{count} clips each of {len(words)} words in {out}: {names}"
+            names = ", ".join(path.name for path in folders)
+            text = f"{count} clips each of {len(words)} words in {out}: {names}"
     Console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -35,12 +35,11 @@ def mine(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from kws.own_words.mine import Findings, long_recordings, require_model
-    from kws.own_words.mine import mine as run
+    from kws.own_words.mine import Findings, Miner, long_recordings
     from kws.own_words.project import FALSE, load
 
     own = load(project)
-    require_model(own)
+    miner = Miner(own, sensitivity)
     paths = long_recordings(files)
     if labels is not None and len(paths) != 1:
         raise KwsError(f"--labels {labels} belongs to one recording; {len(paths)} are given.")
@@ -53,9 +52,7 @@ def mine(
         before = 0.0
         for path in paths:
             try:
-                found.append(
-                    run(own, path, labels, sensitivity, lambda _, s, b=before: progress.update(task, heard=b + s))  # type: ignore[misc]
-                )
+                found.append(miner.mine(path, labels, lambda _, s, b=before: progress.update(task, heard=b + s)))  # type: ignore[misc]
                 before += found[-1].seconds
             except KwsError as error:
                 if len(paths) == 1:

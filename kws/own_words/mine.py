@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from kws.data.audio import SAMPLE_RATE, read_audio, write_wav
 from kws.data.labels import Label, read_labels
 from kws.data.tasks import recordings
-from kws.engine import Engine, Event
+from kws.engine import Engine, Event, Stream
 from kws.errors import KwsError
 from kws.evaluate.matching import LATE_SECONDS, match
 from kws.evaluate.sounds import GAP, require_within, stretches
@@ -87,70 +87,78 @@ def long_recordings(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def require_model(project: Project) -> None:
-    """Raises KwsError where the project has no model yet, whose mistakes could be found."""
-    if not project.model.is_file():
-        raise KwsError(f"{project.model}: no model yet; make it with kws new {project.folder}.")
-
-
-def mine(
-    project: Project,
-    recording: Path,
-    labels: Path | None = None,
-    sensitivity: float | None = None,
-    progress: Progress | None = None,
-) -> Findings:
-    """Adds the model's mistakes in ``recording`` to ``project.mined``.
+class Miner:
+    """A project's model, to be run over recordings.
 
     Args:
         project: whose model exists.
-        recording: of any length and rate.
-        labels: its label track; None takes the ``.txt`` of the same name beside it, where there is one.
         sensitivity: 0..1, above 1/2 to find near mistakes too; the model's own thresholds if None.
-        progress: told what has been heard.
 
     Raises:
-        KwsError: no model yet, a recording or track that cannot be read, or a track that names other words alone or is
-            of a longer recording.
+        KwsError: no model yet or none that can be read, or a sensitivity out of range.
     """
-    require_model(project)
-    model = load_model(project.model)
-    engine = Engine(model)
-    beside = recording.with_suffix(".txt")
-    track = labels or (beside if beside.is_file() else None)
-    spoken = _words_of(project, track) if track else []
-    events, samples, identity = _listen(engine, recording, sensitivity, progress)
-    if track:
-        require_within(spoken, samples, track, recording)
-    result = Findings(recording, samples / SAMPLE_RATE, track is not None, len(events))
 
-    cut = _cuts(recording)
+    def __init__(self, project: Project, sensitivity: float | None = None) -> None:
+        if not project.model.is_file():
+            raise KwsError(f"{project.model}: no model yet; make it with kws new {project.folder}.")
+        self._project, self._model = project, load_model(project.model)
+        self._stream = Engine(self._model).stream()
+        if sensitivity is not None:
+            self._stream.set_sensitivity(sensitivity)
 
-    def keep(folder: str, start: float, end: float) -> None:
-        first, last = max(0, round(start * SAMPLE_RATE)), min(samples, round(end * SAMPLE_RATE))
-        if first < last:
-            path = project.mined / folder / f"{identity}_nohash_{first}.wav"
-            if path.exists():
-                result.known += 1
+    def mine(self, recording: Path, labels: Path | None = None, progress: Progress | None = None) -> Findings:
+        """Adds the model's mistakes in ``recording`` to ``project.mined``.
+
+        Args:
+            recording: of any length and rate.
+            labels: its label track; None takes the ``.txt`` of the same name beside it, where there is one.
+            progress: told what has been heard.
+
+        Raises:
+            KwsError: a recording or track that cannot be read, or a track that names other words alone or is of a
+                longer recording.
+        """
+        project = self._project
+        beside = recording.with_suffix(".txt")
+        track = labels or (beside if beside.is_file() else None)
+        spoken = _words_of(project, track) if track else []
+        events, samples, identity = _listen(self._stream, recording, progress)
+        if track:
+            require_within(spoken, samples, track, recording)
+        result = Findings(recording, samples / SAMPLE_RATE, track is not None, len(events))
+
+        cut = _cuts(recording)
+
+        def keep(folder: str, start: float, end: float) -> None:
+            first, last = max(0, round(start * SAMPLE_RATE)), min(samples, round(end * SAMPLE_RATE))
+            if first < last:
+                path = project.mined / folder / f"{identity}_nohash_{first}.wav"
+                if path.exists():
+                    result.known += 1
+                else:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_wav(path, cut(first, last - first))
+                    result.added.append(path)
+
+        matching = match(events, spoken)
+        back = _samples_behind(self._model) / SAMPLE_RATE + BEFORE_SECONDS
+        for event in matching.false_accepts:
+            if _any_within(spoken, event.time - max(back, LATE_SECONDS), event.time):
+                result.beside += 1
             else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_wav(path, cut(first, last - first))
-                result.added.append(path)
-
-    matching = match(events, spoken)
-    back = _samples_behind(model) / SAMPLE_RATE + BEFORE_SECONDS
-    for event in matching.false_accepts:
-        if _any_within(spoken, event.time - max(back, LATE_SECONDS), event.time):
-            result.beside += 1
-        else:
-            keep(FALSE, event.time - back, event.time)
-    for label, hit in zip(spoken, matching.hits, strict=True):
-        if hit is None:
-            keep(label.word, label.start / SAMPLE_RATE - MARGIN_SECONDS, label.end / SAMPLE_RATE + MARGIN_SECONDS)
-    if track is None and not events and is_capture(recording, project) and result.seconds <= LONGEST_CAPTURE_SECONDS:
-        # An earlier model, or other settings, fired here: that is why the file exists.
-        keep(FALSE, 0.0, result.seconds)
-    return result
+                keep(FALSE, event.time - back, event.time)
+        for label, hit in zip(spoken, matching.hits, strict=True):
+            if hit is None:
+                keep(label.word, label.start / SAMPLE_RATE - MARGIN_SECONDS, label.end / SAMPLE_RATE + MARGIN_SECONDS)
+        if (
+            track is None
+            and not events
+            and is_capture(recording, project)
+            and result.seconds <= LONGEST_CAPTURE_SECONDS
+        ):
+            # An earlier model, or other settings, fired here: that is why the file exists.
+            keep(FALSE, 0.0, result.seconds)
+        return result
 
 
 def _samples_behind(model: FoldedModel) -> int:
@@ -185,13 +193,9 @@ def is_capture(path: Path, project: Project) -> bool:
     return found is not None and any(path.stem.endswith(f"_{name}_{found['score']}") for name in project.classes)
 
 
-def _listen(
-    engine: Engine, recording: Path, sensitivity: float | None, progress: Progress | None
-) -> tuple[list[Event], int, str]:
+def _listen(stream: Stream, recording: Path, progress: Progress | None) -> tuple[list[Event], int, str]:
     """Detections in a recording, read piece by piece; its samples at 16 kHz; and a name made of its content."""
-    stream = engine.stream()
-    if sensitivity is not None:
-        stream.set_sensitivity(sensitivity)
+    stream.reset()
     events: list[Event] = []
     digest, samples = hashlib.sha256(), 0
     for pcm in stretches(recording):

@@ -204,7 +204,7 @@ def speak_words(
     names = word_folders(words, out, replace)
     shares = [len(range(turn, count, len(voices))) for turn in range(len(voices))]
     for done, (name, word) in enumerate(zip(names, words, strict=True)):
-        said = _say_all(name, [], [(v, [word] * share) for v, share in zip(voices, shares, strict=True)], "", seed)
+        said = _say_by_networks(name, [(v, [word] * share) for v, share in zip(voices, shares, strict=True)], seed)
         write_folder(out / name, _told(said, name, done * count, len(words) * count, progress))
     return [voice.name for voice in voices]
 
@@ -281,8 +281,14 @@ def _say_all(
     seed: int,
 ) -> Iterator[Said]:
     """The clips of a folder: ``texts`` by eSpeak NG, then what each neural voice of ``neural_texts`` says."""
-    if texts:
-        yield from _say(texts, language, np.random.default_rng([seed, *name.encode()]))
+    yield from _say(texts, language, np.random.default_rng([seed, *name.encode()]))
+    yield from _say_by_networks(name, neural_texts, seed)
+
+
+def _say_by_networks(
+    name: str, neural_texts: Sequence[tuple[neural.Voice, Sequence[str]]], seed: int
+) -> Iterator[Said]:
+    """What each neural voice says of the clips of a folder."""
     for voice, theirs in neural_texts:
         rng = np.random.default_rng([seed, *name.encode(), *voice.name.encode()])
         # Nobody asked for the very texts of these two.
