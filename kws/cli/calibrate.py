@@ -49,6 +49,7 @@ def calibrate(
     from rich.console import Console
 
     from kws.cli.eval import hear
+    from kws.evaluate.calibrate import SMOOTHINGS
     from kws.evaluate.calibrate import calibrate as choose
     from kws.evaluate.stream_report import show_words
     from kws.listen.controls import checked_gate
@@ -63,7 +64,8 @@ def calibrate(
         folded = replace(folded, listen_delta=folded.deltas[-1] if adaptive and len(folded.deltas) > 1 else 0)
     folded.validate()
     sounds = hear(folded, data, negatives, None, None, minutes, snr, seed, split, None)
-    result = choose(folded, sounds, target, smoothing=smoothing)
+    sizes = SMOOTHINGS if smoothing is None else (smoothing,)
+    result = choose(folded, sounds, target, smoothings=sizes)
     save(result.model, out)
 
     console = Console(highlight=False)

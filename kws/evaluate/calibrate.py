@@ -16,8 +16,8 @@ subject to the sum of their rates being at most the target. The logarithm is wha
 from being given up for the others; where few words are missed it counts misses. The sum splits into words given a price
 of a false accept, and the price is found by bisection. A word without a recording gets the threshold of an equal share.
 
-How many windows are averaged is chosen with them: of ``SMOOTHINGS``, the number at which all depths together lose
-least. More quieten a network that is wrong for a moment, and outlast a short word.
+How many windows are averaged is chosen with them: of ``SMOOTHINGS``, or of those that are given, the number at which
+all depths together lose least. More quieten a network that is wrong for a moment, and outlast a short word.
 
 The wake threshold of the adaptive depth is the highest, and so the cheapest, of ``WAKES`` that loses at most
 ``WAKE_LOSS`` of the words beyond those that the deepest depth alone loses, with its new thresholds moved together so
@@ -78,7 +78,11 @@ class Calibration:
 
 
 def calibrate(
-    model: FoldedModel, sounds: Sequence[Sound], target: float, least: float = 0.0, smoothing: int | None = None
+    model: FoldedModel,
+    sounds: Sequence[Sound],
+    target: float,
+    least: float = 0.0,
+    smoothings: Sequence[int] = SMOOTHINGS,
 ) -> Calibration:
     """Chooses thresholds on sounds that every depth of ``model`` has heard.
 
@@ -87,7 +91,7 @@ def calibrate(
         sounds: with the words in them labelled; whatever else fires is a false accept.
         target: false accepts an hour of all words together, > 0.
         least: threshold, below 1, that none of the chosen is below.
-        smoothing: windows to average, 1..16; chosen of ``SMOOTHINGS`` if None.
+        smoothings: numbers of windows to average, 1..16, of which one is chosen.
 
     Raises:
         KwsError: a target that is not positive, a smoothing out of range, no word in the sounds, or no sound at all.
@@ -97,10 +101,11 @@ def calibrate(
     words = set(model.class_names[: model.n_words])
     if not any(label.word in words for sound in sounds for label in sound.labels):
         raise KwsError("None of the model's words is said in the recordings, so nothing says what a threshold costs.")
-    sizes = SMOOTHINGS if smoothing is None else (smoothing,)
-    replace(model, smoothing=sizes[0]).validate()
-    tries = {size: _choices(replace(model, smoothing=size), sounds, target, least) for size in sizes}
-    smoothing = min(sizes, key=lambda size: sum(choice.cost for choice in tries[size]))
+    candidates = {size: replace(model, smoothing=size) for size in smoothings}
+    for candidate in candidates.values():
+        candidate.validate()
+    tries = {size: _choices(candidate, sounds, target, least) for size, candidate in candidates.items()}
+    smoothing = min(tries, key=lambda size: sum(choice.cost for choice in tries[size]))
     thresholds = np.stack([_sigmoid(LOGITS[choice.picks]) for choice in tries[smoothing]])
     expected = {delta: choice.rate for delta, choice in zip(model.deltas, tries[smoothing], strict=True)}
     chosen = replace(model, smoothing=smoothing, word_threshold=thresholds)

@@ -53,7 +53,11 @@ WINDOWS = ("bifsmn", "bifsmn_48", "bifsmn_64")
 
 SLACK_SECONDS = 0.3
 """How much longer than a word the window must be: then the word is whole in three windows in a row, 0.26 s from first
-to last, as many as a model averages before it is calibrated. Calibration averages more only where that loses less.
+to last.
+"""
+SMOOTHINGS = (1, 2, 3)
+"""Windows to average, of which calibration chooses: no more than hold the whole word. It hears the takes that the
+network has learned by heart, whose scores outlast longer averages; those of other takes reach a threshold late or not.
 """
 
 COMPOSITION = Composition(runs=1024, manner=Manner(joined=0.5))
@@ -257,7 +261,7 @@ def _calibrated(project: Project, raw: FoldedModel, material: Material, watcher:
     files = [clip.path for clip in material.running if clip.split == "validation"]
     if files:
         heard.append(sounds.hear_files(raw, "negatives", files, None, watcher.heard))
-    return calibrate(raw, heard, project.target, LEAST_THRESHOLD)
+    return calibrate(raw, heard, project.target, LEAST_THRESHOLD, SMOOTHINGS)
 
 
 def _report(
