@@ -206,6 +206,9 @@ def page(seconds: float) -> str:
         neon = count.measure(program, "neon")
         text = count.text_bytes(Path(folder))
         stack = count.stack_bytes(program, model.deltas[0], "neon")
+    two = load("kws12")
+    with tempfile.TemporaryDirectory(prefix="kws-performance-") as folder:
+        stack_of_two = count.stack_bytes(count.build(two, Path(folder)), two.deltas[0], "neon")
         frame = one_frame(program)
     depths, rate = neon["depths"], neon["windows_per_second"]
     found_floats, found_words = read("float"), read("wake_words")
@@ -251,6 +254,7 @@ def page(seconds: float) -> str:
                 ["constants", text["rodata"]],
                 ["state, the caller's memory", state_size(model)],
                 ["stack, deepest measured under emulation", stack],
+                ["the same of `kws12`, with two planes", stack_of_two],
                 ["allocated", 0],
             ],
         ),
