@@ -23,7 +23,7 @@ from kws.data.stream import Mix
 from kws.data.tasks import Task
 from kws.errors import KwsError
 from kws.evaluate import sounds
-from kws.evaluate.calibrate import Calibration, calibrate
+from kws.evaluate.calibrate import SMOOTHINGS, Calibration, calibrate
 from kws.evaluate.stream import modes_of
 from kws.features import PRESETS, Preset
 from kws.files import write_atomically
@@ -55,9 +55,10 @@ SLACK_SECONDS = 0.3
 """How much longer than a word the window must be: then the word is whole in three windows in a row, 0.26 s from first
 to last.
 """
-SMOOTHINGS = (1, 2, 3)
-"""Windows to average, of which calibration chooses: no more than hold the whole word. It hears the takes that the
-network has learned by heart, whose scores outlast longer averages; those of other takes reach a threshold late or not.
+TAKES_SMOOTHINGS = (1, 2, 3)
+"""Windows to average, of which calibration chooses where there are people's takes: no more than hold the whole word. It
+hears the takes that the network has learned by heart, whose scores outlast longer averages; those of other takes would
+reach a threshold late, or not at all. Held-out voices are nothing that it has learned, and choose among more.
 """
 
 COMPOSITION = Composition(runs=1024, manner=Manner(joined=0.5))
@@ -261,7 +262,8 @@ def _calibrated(project: Project, raw: FoldedModel, material: Material, watcher:
     files = [clip.path for clip in material.running if clip.split == "validation"]
     if files:
         heard.append(sounds.hear_files(raw, "negatives", files, None, watcher.heard))
-    return calibrate(raw, heard, project.target, LEAST_THRESHOLD, SMOOTHINGS)
+    smoothings = TAKES_SMOOTHINGS if any(material.takes.values()) else SMOOTHINGS
+    return calibrate(raw, heard, project.target, LEAST_THRESHOLD, smoothings)
 
 
 def _report(
