@@ -121,10 +121,9 @@ def test_a_phrase_is_said_in_the_stream_under_the_name_that_the_model_has_for_it
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hi, ho, rest = (_tone(tmp_path / f"{name}.wav", 500, 0.5, 0.3) for name in ("hi", "ho", "rest"))
-    where = own_words.Ground({}, Corpus(tmp_path, {}, []), [rest])
     mixes = []
     monkeypatch.setattr(own_words, "hear_mix", lambda model, mix, deltas: mixes.append(mix))
-    own_words.stream(SimpleNamespace(class_names=["hi_ho"]), [hi, ho], where, float("inf"), 1.0)
+    own_words.stream(None, {"hi_ho": [hi, ho]}, [rest], Corpus(tmp_path, {}, []), float("inf"), 1.0)
     labels = [label.word for section in mixes[0].sections() for label in section.labels]
     assert set(labels) == {"hi_ho", "rest"}
 
@@ -159,12 +158,12 @@ def test_a_model_is_measured_on_takes_that_it_was_not_given(
     given: dict[str, list[str]] = {}
     heard: list[tuple[str, list[str]]] = []
 
-    def made(project: Project, takes: list[Clip], voices: Path | None) -> str:
-        given[project.name] = [clip.path.name for clip in takes]
+    def made(project: Project, takes: own_words.Said, voices: Path | None) -> str:
+        given[project.name] = [clip.path.name for clip in takes["hi"]]
         return project.name
 
-    def stream(model: str, held_out: list[Clip], *_: object) -> SimpleNamespace:
-        heard.append((model, [clip.path.name for clip in held_out]))
+    def stream(model: str, held_out: own_words.Said, *_: object) -> SimpleNamespace:
+        heard.append((model, [clip.path.name for clip in held_out["hi"]]))
         return SimpleNamespace(track=SimpleNamespace(hours=0.5))
 
     monkeypatch.setattr(own_words, "fits", lambda project, takes: len(takes) in (0, 3))

@@ -32,7 +32,7 @@ import math
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,8 @@ GAP = (0.02, 0.12)
 
 Take = tuple[Clip, ...]
 """A recording of every word of a phrase, in order; of a single word, that one."""
+Said = Mapping[str, Sequence[Clip]]
+"""Recordings of words, by class name."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def ground(corpus: Corpus, word: str, speakers: int, takes: int) -> Ground:
     Raises:
         KwsError: too few speakers with so many different recordings.
     """
-    parts = [_said(corpus, part) for part in word.split() or [word]]
+    parts = [said_by(corpus, part) for part in word.split() or [word]]
     every = {name: _takes([part[name] for part in parts], takes) for name in sorted(set.intersection(*map(set, parts)))}
     enough = {name: theirs for name, theirs in every.items() if len(theirs) >= takes + HELD_OUT}
     if len(enough) < speakers:
@@ -110,17 +112,25 @@ def ground(corpus: Corpus, word: str, speakers: int, takes: int) -> Ground:
             "ask for fewer --speakers or --takes."
         )
     chosen = dict(list(enough.items())[:speakers])
-    rest = {name: clips for name, clips in corpus.clips.items() if name not in (word, SILENCE)}
+    given, others = divided(corpus, chosen, {word})
+    return Ground(chosen, given, [clip for clips in others.values() for clip in clips])
+
+
+def divided(corpus: Corpus, chosen: Collection[str], without: Collection[str] = ()) -> tuple[Corpus, Said]:
+    """What models are made with, and what is kept back for streams: all that every second speaker of the validation
+    split said; nothing of the ``chosen`` speakers is in either, and no word of ``without``.
+    """
+    rest = {name: clips for name, clips in corpus.clips.items() if name not in {SILENCE, *without}}
     validation = {_speaker(clip) for clips in rest.values() for clip in clips if clip.split == "validation"}
     kept_back = set(sorted(validation - set(chosen))[::2])
     given = {
         name: [clip for clip in clips if _speaker(clip) not in kept_back | set(chosen)] for name, clips in rest.items()
     }
-    others = [clip for clips in rest.values() for clip in clips if _speaker(clip) in kept_back]
-    return Ground(chosen, Corpus(corpus.root, given, corpus.backgrounds), others)
+    others = {name: [clip for clip in clips if _speaker(clip) in kept_back] for name, clips in rest.items()}
+    return Corpus(corpus.root, given, corpus.backgrounds), others
 
 
-def _said(corpus: Corpus, word: str) -> dict[str, list[Clip]]:
+def said_by(corpus: Corpus, word: str) -> dict[str, list[Clip]]:
     """The different recordings of ``word`` in the validation split, by speaker."""
     said: dict[str, list[Clip]] = defaultdict(list)
     for clip in distinct(corpus.select(word, "validation")):
@@ -196,20 +206,21 @@ def fits(project: Project, takes: Iterable[Clip]) -> bool:
     return True
 
 
-def made(project: Project, takes: Iterable[Clip], voices: Path | None) -> FoldedModel:
+def made(project: Project, takes: Said, voices: Path | None) -> FoldedModel:
     """The model of ``project``, which is made if it is not there.
 
     Args:
-        project: of one word.
+        project: to be saved.
         takes: to be given.
-        voices: what another project of the same word and seed has had spoken.
+        voices: what another project of the same words and seed has had spoken.
     """
     if not project.model.is_file():
         project.save()
-        folder = project.own_recordings / project.classes[0]
-        folder.mkdir(parents=True, exist_ok=True)
-        for clip in takes:
-            shutil.copy(clip.path, folder)
+        for name, clips in takes.items():
+            folder = project.own_recordings / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for clip in clips:
+                shutil.copy(clip.path, folder)
         if voices is not None and not project.spoken.is_dir():
             shutil.copytree(voices, project.spoken, copy_function=os.link)
         with MakeDisplay(project) as display:
@@ -241,12 +252,13 @@ def measure(path: Path, model: FoldedModel, hear: Callable[..., Sound], *argumen
     return dict(json.loads(path.read_text()))
 
 
-def stream(model: FoldedModel, held_out: Sequence[Clip], where: Ground, snr: float, minutes: float) -> Sound:
-    """``held_out`` said over and over, as the model's word, amid other words."""
-    word = model.class_names[0]
-    clips = {word: [replace(clip, word=word) for clip in held_out], OTHERS: where.others}
-    mix = Mix(Corpus(where.given.root, clips, where.given.backgrounds), [word], minutes, (snr, snr), "validation")
-    return hear_mix(model, mix, None)
+def stream(
+    model: FoldedModel, held_out: Said, others: Sequence[Clip], given: Corpus, snr: float, minutes: float
+) -> Sound:
+    """``held_out`` said over and over amid ``others``, over the backgrounds of ``given``."""
+    clips = {word: [replace(clip, word=word) for clip in its] for word, its in held_out.items()}
+    corpus = Corpus(given.root, {**clips, OTHERS: list(others)}, given.backgrounds)
+    return hear_mix(model, Mix(corpus, list(held_out), minutes, (snr, snr), "validation"), None)
 
 
 def made_with() -> dict[str, Any]:
@@ -254,9 +266,11 @@ def made_with() -> dict[str, Any]:
     return {"voices": [voice.name for voice in neural.voices(Project.language)], "recipe": RECIPE}
 
 
-def keep_options(options: argparse.Namespace) -> None:
-    """Raises KwsError where what is in OUT was made with other options: it would be mixed with what is not there."""
-    wanted = {name: value for name, value in vars(options).items() if name not in ("out", "words")}
+def keep_options(options: argparse.Namespace, free: Collection[str] = ("out", "words")) -> None:
+    """Raises KwsError where what is in OUT was made with other options, but for those that are ``free`` to change: it
+    would be mixed with what is not there.
+    """
+    wanted = {name: value for name, value in vars(options).items() if name not in free}
     content = json.dumps({**wanted, **made_with()}, default=str, sort_keys=True)
     path = options.out / OPTIONS
     if not path.is_file():
@@ -285,6 +299,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
         shared = Project(
             folder, (word,), base=base_of(options.base), data=link(where.given, folder / "data"), epochs=options.epochs
         )
+        (class_name,) = shared.classes
         voices = None
         joined = {
             speaker: [
@@ -300,12 +315,13 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
         for count, (speaker, takes) in itertools.product(counts, joined.items()):
             name = f"take_{count}_{speaker}" if count else "take_0"
             project = checked(replace(shared, folder=folder / name))
-            model = made(project, takes[:count], voices)
+            model = made(project, {class_name: takes[:count]}, voices)
             voices = voices or project.spoken
             one = {"word": word, "takes": count, "speaker": speaker, "model": name, "base": options.base, **how}
             for label, snr in SNRS.items():
                 path = folder / f"{count}-{speaker}-{label.replace(' ', '')}.json"
-                one[label] = measure(path, model, stream, takes[-HELD_OUT:], where, snr, options.minutes)
+                held_out = {class_name: takes[-HELD_OUT:]}
+                one[label] = measure(path, model, stream, held_out, where.others, where.given, snr, options.minutes)
             path = folder / f"{name}-negatives.json"
             results.append({**one, "negatives": measure(path, model, hear_folder, options.negatives, None)})
     return results

@@ -1,0 +1,163 @@
+"""tools/own_voice.py: that nothing which is measured was given to a model, and that its table counts right."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kws.data.tasks import Clip, Corpus, scan
+from kws.errors import KwsError
+from kws.evaluate.stream import Count
+from kws.own_words.project import Project
+
+pytest.importorskip("torch")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+import own_voice
+
+
+def _write(folder: Path, word: str, speaker: str, takes: int) -> list[str]:
+    (folder / word).mkdir(parents=True, exist_ok=True)
+    names = [f"{speaker}_nohash_{take}.wav" for take in range(takes)]
+    for name in names:
+        (folder / word / name).write_text(f"{word} {name}")
+    return [f"{word}/{name}" for name in names]
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> argparse.Namespace:
+    """Anna and cleo said both words five times, bert one of them; dora and others said another word."""
+    root, listed = tmp_path / "all", []
+    for speaker, takes in {"anna": (5, 6), "bert": (5, 4), "cleo": (7, 5), "dora": (1, 0), "ines": (0, 1)}.items():
+        for word, count in zip(("yes", "no"), takes, strict=True):
+            listed += _write(root, word, speaker, count)
+        listed += _write(root, "tree", speaker, 2)
+    for word in ("yes", "no"):
+        _write(root, word, "emil", 2)
+    (root / "_background_noise_").mkdir()
+    (root / "_background_noise_" / "room.wav").write_text("room")
+    (root / "validation_list.txt").write_text("\n".join(listed))
+    (root / "testing_list.txt").write_text("")
+    (tmp_path / "talk").mkdir()
+    (tmp_path / "talk" / "talk.wav").write_text("talk")
+    return argparse.Namespace(
+        data=root,
+        negatives=tmp_path / "talk",
+        out=tmp_path / "out",
+        words=["yes", "no"],
+        speakers=2,
+        takes=3,
+        base="kws12",
+        epochs=1,
+        minutes=1.0,
+    )
+
+
+def _of(speaker: str, clips: list[Clip]) -> bool:
+    return any(clip.path.name.startswith(speaker) for clip in clips)
+
+
+def test_what_is_measured_was_given_to_no_model(asked: argparse.Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, own_voice.Said] = {}
+    heard: list[tuple[Any, own_voice.Said, list[Clip], Corpus]] = []
+
+    def made(project: Project, takes: own_voice.Said, voices: Path | None) -> str:
+        given[project.name] = takes
+        data = scan(project.data)
+        assert set(data.clips) >= {"yes", "no", "tree"}
+        assert not any(_of(speaker, clips) for clips in data.clips.values() for speaker in ("anna", "cleo"))
+        assert _of("emil", data.clips["yes"]) and _of("emil", data.clips["no"])
+        return project.name
+
+    def measure(model: Any, words: list[str], held_out: own_voice.Said, between: list[Clip], corpus: Corpus, _: object):
+        heard.append((model, held_out, between, corpus))
+        return {}
+
+    monkeypatch.setattr(own_voice, "made", made)
+    monkeypatch.setattr(own_voice, "measure", measure)
+    results = own_voice.run(asked)
+    assert [(one["speaker"], one["whose"]) for one in results] == [
+        (speaker, whose) for speaker in ("anna", "cleo") for whose in ("base", "own")
+    ]
+    assert list(given) == ["voice_anna", "voice_cleo"]
+    for index, (model, held_out, between, corpus) in enumerate(heard):
+        speaker = ("anna", "cleo")[index // 2]
+        assert index % 2 == 0 or model == f"voice_{speaker}"
+        for word in asked.words:
+            names = {clip.path.name for clip in given[f"voice_{speaker}"][word]}
+            out = {clip.path.name for clip in held_out[word]}
+            assert len(names) == 3 and len(out) == 2 and not names & out
+            assert all(name.startswith(speaker) for name in names | out)
+        assert between and all(clip.word == "tree" for clip in between)
+        kept_back = {clip.path.name.split("_")[0] for clip in between}
+        assert not kept_back & {"anna", "cleo"}
+        assert not any(_of(speaker, clips) for clips in corpus.clips.values() for speaker in kept_back)
+
+    heard.clear()  # a second time all of it is there
+    assert own_voice.run(asked) == results and not heard
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"speakers": 3}, r"all: 2 speakers of the validation split have 5 recordings of each"),
+        ({"words": ["yes", "tree"]}, r"kws12 has no word 'tree'"),
+        ({"negatives": Path("nowhere")}, r"nowhere: no such folder"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is_made(
+    asked: argparse.Namespace, changes: dict[str, Any], sentence: str
+) -> None:
+    vars(asked).update(changes)
+    with pytest.raises(KwsError, match=sentence):
+        own_voice.run(asked)
+    assert not asked.out.exists()
+
+
+def test_other_words_are_other_options(asked: argparse.Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_voice, "made", lambda *_: None)
+    monkeypatch.setattr(own_voice, "measure", lambda *_: {})
+    own_voice.run(asked)
+    asked.words = ["yes"]
+    with pytest.raises(KwsError, match="made with other options"):
+        own_voice.run(asked)
+
+
+def test_thresholds_are_moved_to_the_most_hits_without_a_false_accept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word whose hits and false accepts fall as its threshold rises; late detections are no false accepts."""
+
+    class Judge:
+        def __init__(self, model: Any, sounds: Any, mode: Any, counted: list[str]) -> None:
+            assert counted == ["yes"]
+
+        def at(self, own: Any, shift: float = 0.0) -> Any:
+            steps = int(np.ceil(round(shift, 6)))
+            false = [(0, 0.0)] * (1 + max(0, 2 - steps))
+            return SimpleNamespace(counts={"yes": Count(10, np.zeros(8 - steps), 0, false, 1)})
+
+    model = SimpleNamespace(deltas=[1], word_threshold=np.zeros((1, 1)))
+    monkeypatch.setattr(own_voice, "Judge", Judge)
+    monkeypatch.setattr(own_voice, "modes_of", lambda *_: [SimpleNamespace(name="depth 1", confirm=1)])
+    found = own_voice.found(model, SimpleNamespace(), ["yes"])
+    assert found == {"depth 1": {"said": 10, "hits": 8, "false_accepts": 2, "late": 1, "quiet": 6}}
+
+
+def test_the_table_sums_over_speakers_and_counts_what_the_base_heard_once() -> None:
+    def counts(said: int, hits: int, false_accepts: int, quiet: int) -> dict[str, Any]:
+        one = {"said": said, "hits": hits, "false_accepts": false_accepts, "late": 0, "quiet": quiet}
+        return {"hours": 0.5, "modes": {"depth 1": one}}
+
+    def row(whose: str, hits: int) -> dict[str, Any]:
+        streams = {"10 dB": counts(10, hits, 1, hits - 1), "clean": counts(10, hits + 1, 0, hits)}
+        return {"whose": whose, "base": "kws12", "takes": 3, **streams, "negatives": counts(0, 0, 2, 0)}
+
+    lines = own_voice.table([row("base", 4), row("own", 8), row("base", 6), row("own", 9)]).splitlines()
+    assert lines[2:] == [
+        "| `kws12` | depth 1 | 50.0 % of 20 | 60.0 % of 20 | 2 in 2.0 h | 2 in 0.5 h | 40.0 % / 50.0 % |",
+        "| 3 takes of each word | depth 1 | 85.0 % of 20 | 95.0 % of 20 | 2 in 2.0 h | 4 in 1.0 h | 75.0 % / 85.0 % |",
+    ]

@@ -1,0 +1,197 @@
+"""What a person's own takes of a shipped model's words make of it, for that person.
+
+    python tools/own_voice.py --data DATA --negatives DIR --out OUT
+
+DATA is Speech Commands. Whose takes they are: the first --speakers of the validation split, by name, who said each of
+--words, all of them words of --base, in --takes and two more different recordings. For each of these speakers a model
+is made of the first --takes recordings of every word, by what `kws new` runs, from --base. Its --data is DATA without
+these speakers, and without every second other speaker of the validation split. The neural voices that are installed
+speak, too.
+
+What is measured: the two recordings of each word that no model was given are said over and over in a stream of
+--minutes, amid pauses between runs of other words by the speakers left out above, over background recordings at 10 dB,
+and over none; and --negatives are heard, running speech without the words, which none was given. The base hears the
+same, and its words that are not asked for never fire. Both as their own thresholds have it; and, since these are for
+different numbers of false accepts, with all thresholds of a model moved together to where a stream has no false accept
+and most of the words are found.
+
+The background recordings are those that `kws new` has, a stretch of each that it does not train on but chooses
+thresholds with. Ctrl-C is safe: what is done in OUT is not done again. Prints a table, and writes OUT/results.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from own_words import HELD_OUT, SNRS, Said, divided, keep_options, lines, link, made, made_with, said_by, stream
+
+from kws.data.tasks import Clip, Corpus, negative_recordings, scan
+from kws.errors import KwsError
+from kws.evaluate.sounds import Sound, hear_folder
+from kws.evaluate.stream import Judge, Operation, modes_of
+from kws.files import write_atomically
+from kws.model import FoldedModel, load
+from kws.own_words.project import Project, base_of, checked
+
+SHIFTS = np.arange(-6.0, 8.05, 0.1)
+"""Added to the logits of all thresholds of a model."""
+WHOSE = ("base", "own")
+
+
+def speakers(corpus: Corpus, words: Sequence[str], count: int, takes: int) -> dict[str, dict[str, list[Clip]]]:
+    """Different recordings of every word, by speaker.
+
+    Raises:
+        KwsError: fewer speakers than ``count`` have as many of each.
+    """
+    said = {word: said_by(corpus, word) for word in words}
+    enough = [
+        name
+        for name in sorted(set.intersection(*map(set, said.values())))
+        if all(len(theirs[name]) >= takes + HELD_OUT for theirs in said.values())
+    ]
+    if len(enough) < count:
+        raise KwsError(
+            f"{corpus.root}: {len(enough)} speakers of the validation split have {takes + HELD_OUT} recordings of each "
+            "of the words; ask for fewer --speakers, --takes or --words."
+        )
+    return {name: {word: theirs[name] for word, theirs in said.items()} for name in enough[:count]}
+
+
+def counts(operation: Operation) -> dict[str, int]:
+    """Of all words together."""
+    every = operation.counts.values()
+    return {
+        "said": sum(one.said for one in every),
+        "hits": sum(one.hits for one in every),
+        "false_accepts": sum(len(one.false_accepts) - one.late for one in every),
+        "late": sum(one.late for one in every),
+    }
+
+
+def found(model: FoldedModel, sound: Sound, words: Sequence[str]) -> dict[str, dict[str, int]]:
+    """By mode, what the thresholds come to in ``sound``; ``quiet``: hits without a false accept, thresholds moved."""
+    result = {}
+    for mode in modes_of(model, model.deltas):
+        judge = Judge(model, [sound], mode, counted=words)
+        own = model.word_threshold[model.deltas.index(mode.confirm)]
+        moved = [counts(judge.at(own, float(shift))) for shift in SHIFTS]
+        quiet = max((one["hits"] for one in moved if one["false_accepts"] == 0), default=0)
+        result[mode.name] = {**counts(judge.at(own)), "quiet": quiet}
+    return result
+
+
+def run(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Makes every model and measures it and the base; a dict for each speaker and model.
+
+    Raises:
+        KwsError: before anything is made, for options that do not fit the recordings, the base or what is in OUT.
+    """
+    corpus, base, words = scan(options.data), load(options.base), options.words
+    negative_recordings(options.negatives)
+    if strange := set(words) - set(base.class_names[: base.n_words]):
+        raise KwsError(f"{options.base} has no word '{min(strange)}'; tools/own_words.py measures words of one's own.")
+    chosen = speakers(corpus, words, options.speakers, options.takes)
+    keep_options(options, free=("out",))
+    given, others = divided(corpus, chosen)
+    between = [clip for word, clips in others.items() if word not in words for clip in clips]
+    data = link(given, options.out / "data")
+    shared = Project(options.out, tuple(words), base=base_of(options.base), data=data, epochs=options.epochs)
+    results, voices = [], None
+    for speaker, takes in chosen.items():
+        project = checked(replace(shared, folder=options.out / f"voice_{speaker}"))
+        own = made(project, {word: clips[: options.takes] for word, clips in takes.items()}, voices)
+        voices = voices or project.spoken
+        held_out = {word: clips[options.takes :][-HELD_OUT:] for word, clips in takes.items()}
+        for whose, model in zip(WHOSE, (base, own), strict=True):
+            path = options.out / f"{speaker}-{whose}.json"
+            if not path.is_file():
+                measured = measure(model, words, held_out, between, given, options)
+                write_atomically(path, (json.dumps(measured) + "\n").encode())
+            one = {"speaker": speaker, "whose": whose, "words": words, "takes": options.takes, "base": options.base}
+            results.append({**one, **made_with(), **json.loads(path.read_text())})
+    return results
+
+
+def measure(
+    model: FoldedModel,
+    words: Sequence[str],
+    held_out: Said,
+    between: Sequence[Clip],
+    given: Corpus,
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """What is found of ``held_out`` amid ``between``, and in the negatives."""
+    heard = {label: stream(model, held_out, between, given, snr, options.minutes) for label, snr in SNRS.items()}
+    heard["negatives"] = hear_folder(model, options.negatives, None)
+    return {
+        label: {"hours": round(sound.track.hours, 4), "modes": found(model, sound, words)}
+        for label, sound in heard.items()
+    }
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Markdown: a row for each model and mode, all speakers together."""
+    rows = [
+        "| | | found, 10 dB | found, clean | false accepts in the streams | in running speech "
+        "| found without a false accept, 10 dB / clean |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    names = {"base": f"`{results[0]['base']}`", "own": f"{results[0]['takes']} takes of each word"}
+    for whose in WHOSE:
+        part = [one for one in results if one["whose"] == whose]
+        # The base is one model, whoever speaks.
+        models = part if whose == "own" else part[:1]
+        for mode in part[0]["clean"]["modes"]:
+            streams = {label: _sum(one[label]["modes"][mode] for one in part) for label in SNRS}
+            running = _sum(one["negatives"]["modes"][mode] for one in models)
+            hours = sum(one[label]["hours"] for one in part for label in SNRS)
+            false = sum(one["false_accepts"] for one in streams.values())
+            cells = [
+                *(f"{_share(one, 'hits')} of {one['said']:,}" for one in streams.values()),
+                f"{false} in {hours:.1f} h",
+                f"{running['false_accepts']} in {sum(one['negatives']['hours'] for one in models):.1f} h",
+                " / ".join(_share(one, "quiet") for one in streams.values()),
+            ]
+            rows.append(f"| {names[whose]} | {mode} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _sum(parts: Any) -> dict[str, int]:
+    parts = list(parts)
+    return {key: sum(one[key] for one in parts) for key in parts[0]}
+
+
+def _share(one: dict[str, int], key: str) -> str:
+    return f"{100.0 * one[key] / one['said']:.1f} %"
+
+
+def main() -> None:
+    """Runs what is missing and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--negatives", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--words", type=lambda text: text.split(","), default=["yes", "no", "up", "down"])
+    parser.add_argument("--speakers", type=int, default=6)
+    parser.add_argument("--takes", type=int, default=3)
+    parser.add_argument("--base", default=Project.base)
+    parser.add_argument("--epochs", type=int, default=Project.epochs)
+    parser.add_argument("--minutes", type=float, default=20.0, help="of each stream")
+    options = parser.parse_args()
+    try:
+        results = run(options)
+        write_atomically(options.out / "results.json", lines(results).encode())
+    except KwsError as error:
+        raise SystemExit(f"own_voice: {error}") from error
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
