@@ -23,18 +23,31 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from own_words import HELD_OUT, SNRS, Said, divided, keep_options, lines, link, made, made_with, said_by, stream
+from own_words import (
+    HELD_OUT,
+    SNRS,
+    Said,
+    counted,
+    divided,
+    keep_options,
+    lines,
+    link,
+    made,
+    made_with,
+    said_by,
+    stream,
+)
 
 from kws.data.tasks import Clip, Corpus, negative_recordings, scan
 from kws.errors import KwsError
 from kws.evaluate.sounds import Sound, hear_folder
-from kws.evaluate.stream import Judge, Operation, modes_of
+from kws.evaluate.stream import Judge, modes_of
 from kws.files import write_atomically
 from kws.model import FoldedModel, load
 from kws.own_words.project import Project, base_of, checked
@@ -64,26 +77,15 @@ def speakers(corpus: Corpus, words: Sequence[str], count: int, takes: int) -> di
     return {name: {word: theirs[name] for word, theirs in said.items()} for name in enough[:count]}
 
 
-def counts(operation: Operation) -> dict[str, int]:
-    """Of all words together."""
-    every = operation.counts.values()
-    return {
-        "said": sum(one.said for one in every),
-        "hits": sum(one.hits for one in every),
-        "false_accepts": sum(len(one.false_accepts) - one.late for one in every),
-        "late": sum(one.late for one in every),
-    }
-
-
 def found(model: FoldedModel, sound: Sound, words: Sequence[str]) -> dict[str, dict[str, int]]:
     """By mode, what the thresholds come to in ``sound``; ``quiet``: hits without a false accept, thresholds moved."""
     result = {}
     for mode in modes_of(model, model.deltas):
         judge = Judge(model, [sound], mode, counted=words)
         own = model.word_threshold[model.deltas.index(mode.confirm)]
-        moved = [counts(judge.at(own, float(shift))) for shift in SHIFTS]
+        moved = [counted(judge.at(own, float(shift))) for shift in SHIFTS]
         quiet = max((one["hits"] for one in moved if one["false_accepts"] == 0), default=0)
-        result[mode.name] = {**counts(judge.at(own)), "quiet": quiet}
+        result[mode.name] = {**counted(judge.at(own)), "quiet": quiet}
     return result
 
 
@@ -163,9 +165,9 @@ def table(results: list[dict[str, Any]]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _sum(parts: Any) -> dict[str, int]:
-    parts = list(parts)
-    return {key: sum(one[key] for one in parts) for key in parts[0]}
+def _sum(parts: Iterable[dict[str, int]]) -> dict[str, int]:
+    every = list(parts)
+    return {key: sum(one[key] for one in every) for key in every[0]}
 
 
 def _share(one: dict[str, int], key: str) -> str:

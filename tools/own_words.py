@@ -48,7 +48,7 @@ from kws.data.synth import folder_name
 from kws.data.tasks import BACKGROUND, SILENCE, Clip, Corpus, find_root, negative_recordings, scan
 from kws.errors import KwsError
 from kws.evaluate.sounds import Sound, hear_folder, hear_mix
-from kws.evaluate.stream import Judge, modes_of
+from kws.evaluate.stream import Judge, Operation, modes_of
 from kws.files import write_atomically
 from kws.model import FoldedModel, load
 from kws.own_words.material import OTHERS, distinct
@@ -233,14 +233,19 @@ def found(model: FoldedModel, sound: Sound) -> dict[str, dict[str, int]]:
     result = {}
     for mode in modes_of(model, model.deltas):
         thresholds = model.word_threshold[model.deltas.index(mode.confirm)]
-        counts = Judge(model, [sound], mode).at(thresholds).counts.values()
-        result[mode.name] = {
-            "said": sum(one.said for one in counts),
-            "hits": sum(one.hits for one in counts),
-            "false_accepts": sum(len(one.false_accepts) - one.late for one in counts),
-            "late": sum(one.late for one in counts),
-        }
+        result[mode.name] = counted(Judge(model, [sound], mode).at(thresholds))
     return result
+
+
+def counted(operation: Operation) -> dict[str, int]:
+    """Of all words together."""
+    every = operation.counts.values()
+    return {
+        "said": sum(one.said for one in every),
+        "hits": sum(one.hits for one in every),
+        "false_accepts": sum(len(one.false_accepts) - one.late for one in every),
+        "late": sum(one.late for one in every),
+    }
 
 
 def measure(path: Path, model: FoldedModel, hear: Callable[..., Sound], *arguments: Any) -> dict[str, Any]:
