@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,3 +162,11 @@ def test_the_table_sums_over_speakers_and_counts_what_the_base_heard_once() -> N
         "| `kws12` | depth 1 | 50.0 % of 20 | 60.0 % of 20 | 2 in 2.0 h | 2 in 0.5 h | 40.0 % / 50.0 % |",
         "| 3 takes of each word | depth 1 | 85.0 % of 20 | 95.0 % of 20 | 2 in 2.0 h | 4 in 1.0 h | 75.0 % / 85.0 % |",
     ]
+
+
+def test_the_page_has_the_table_of_the_kept_results() -> None:
+    docs = Path(__file__).resolve().parents[1] / "docs"
+    kept = (docs / "own-voice.json").read_text(encoding="utf-8")
+    results = json.loads(kept)
+    assert kept == own_voice.lines(results)
+    assert own_voice.table(results) in (docs / "own-words.md").read_text(encoding="utf-8")
