@@ -20,6 +20,7 @@ from kws.own_words.project import Project
 pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import own_voice
+import own_words
 
 
 def _write(folder: Path, word: str, speaker: str, takes: int) -> list[str]:
@@ -64,10 +65,10 @@ def _of(speaker: str, clips: list[Clip]) -> bool:
 
 
 def test_what_is_measured_was_given_to_no_model(asked: argparse.Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: dict[str, own_voice.Said] = {}
-    heard: list[tuple[Any, own_voice.Said, list[Clip], Corpus]] = []
+    given: dict[str, own_words.Said] = {}
+    heard: list[tuple[Any, own_words.Said, list[Clip], Corpus]] = []
 
-    def made(project: Project, takes: own_voice.Said, voices: Path | None) -> str:
+    def made(project: Project, takes: own_words.Said, voices: Path | None) -> str:
         given[project.name] = takes
         data = scan(project.data)
         assert set(data.clips) >= {"yes", "no", "tree"}
@@ -75,20 +76,34 @@ def test_what_is_measured_was_given_to_no_model(asked: argparse.Namespace, monke
         assert _of("emil", data.clips["yes"]) and _of("emil", data.clips["no"])
         return project.name
 
-    def measure(model: Any, words: list[str], held_out: own_voice.Said, between: list[Clip], corpus: Corpus, _: object):
+    def stream(
+        model: Any, held_out: own_words.Said, between: list[Clip], corpus: Corpus, *_: object
+    ) -> SimpleNamespace:
         heard.append((model, held_out, between, corpus))
-        return {}
+        return SimpleNamespace(track=SimpleNamespace(hours=0.5))
+
+    running: list[Any] = []
+
+    def hear_folder(model: Any, *_: object) -> SimpleNamespace:
+        running.append(model)
+        return SimpleNamespace(track=SimpleNamespace(hours=0.25))
 
     monkeypatch.setattr(own_voice, "made", made)
-    monkeypatch.setattr(own_voice, "measure", measure)
+    monkeypatch.setattr(own_words, "stream", stream)
+    monkeypatch.setattr(own_voice, "hear_folder", hear_folder)
+    monkeypatch.setattr(own_voice, "found", lambda *_, words: {})
     results = own_voice.run(asked)
     assert [(one["speaker"], one["whose"]) for one in results] == [
         (speaker, whose) for speaker in ("anna", "cleo") for whose in ("base", "own")
     ]
     assert list(given) == ["voice_anna", "voice_cleo"]
+    # The base hears running speech once, whoever speaks.
+    assert len(running) == 3 and running[1:] == ["voice_anna", "voice_cleo"]
+    assert len(heard) == len(results) * len(own_words.SNRS)
     for index, (model, held_out, between, corpus) in enumerate(heard):
-        speaker = ("anna", "cleo")[index // 2]
-        assert index % 2 == 0 or model == f"voice_{speaker}"
+        one = results[index // len(own_words.SNRS)]
+        speaker = one["speaker"]
+        assert one["whose"] == "base" or model == f"voice_{speaker}"
         for word in asked.words:
             names = {clip.path.name for clip in given[f"voice_{speaker}"][word]}
             out = {clip.path.name for clip in held_out[word]}
@@ -122,6 +137,7 @@ def test_what_cannot_be_measured_is_said_before_anything_is_made(
 
 def test_other_words_are_other_options(asked: argparse.Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_voice, "made", lambda *_: None)
+    monkeypatch.setattr(own_voice, "measure_streams", lambda *_: {})
     monkeypatch.setattr(own_voice, "measure", lambda *_: {})
     own_voice.run(asked)
     asked.words = ["yes"]
@@ -142,8 +158,8 @@ def test_thresholds_are_moved_to_the_most_hits_without_a_false_accept(monkeypatc
             return SimpleNamespace(counts={"yes": Count(10, np.zeros(8 - steps), 0, false, 1)})
 
     model = SimpleNamespace(deltas=[1], word_threshold=np.zeros((1, 1)))
-    monkeypatch.setattr(own_voice, "Judge", Judge)
-    monkeypatch.setattr(own_voice, "modes_of", lambda *_: [SimpleNamespace(name="depth 1", confirm=1)])
+    monkeypatch.setattr(own_words, "Judge", Judge)
+    monkeypatch.setattr(own_words, "modes_of", lambda *_: [SimpleNamespace(name="depth 1", confirm=1)])
     found = own_voice.found(model, SimpleNamespace(), ["yes"])
     assert found == {"depth 1": {"said": 10, "hits": 8, "false_accepts": 2, "late": 1, "quiet": 6}}
 
@@ -168,5 +184,5 @@ def test_the_page_has_the_table_of_the_kept_results() -> None:
     docs = Path(__file__).resolve().parents[1] / "docs"
     kept = (docs / "own-voice.json").read_text(encoding="utf-8")
     results = json.loads(kept)
-    assert kept == own_voice.lines(results)
+    assert kept == own_words.lines(results)
     assert own_voice.table(results) in (docs / "own-words.md").read_text(encoding="utf-8")

@@ -22,33 +22,33 @@ thresholds with. Ctrl-C is safe: what is done in OUT is not done again. Prints a
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 from own_words import (
     HELD_OUT,
     SNRS,
-    Said,
+    Found,
     counted,
     divided,
+    judges,
     keep_options,
-    lines,
     link,
     made,
     made_with,
+    measure,
+    measure_streams,
+    parser_of,
+    report,
     said_by,
-    stream,
 )
 
 from kws.data.tasks import Clip, Corpus, negative_recordings, scan
 from kws.errors import KwsError
 from kws.evaluate.sounds import Sound, hear_folder
-from kws.evaluate.stream import Judge, modes_of
-from kws.files import write_atomically
 from kws.model import FoldedModel, load
 from kws.own_words.project import Project, base_of, checked
 
@@ -77,15 +77,13 @@ def speakers(corpus: Corpus, words: Sequence[str], count: int, takes: int) -> di
     return {name: {word: theirs[name] for word, theirs in said.items()} for name in enough[:count]}
 
 
-def found(model: FoldedModel, sound: Sound, words: Sequence[str]) -> dict[str, dict[str, int]]:
+def found(model: FoldedModel, sound: Sound, words: Sequence[str]) -> Found:
     """By mode, what the thresholds come to in ``sound``; ``quiet``: hits without a false accept, thresholds moved."""
     result = {}
-    for mode in modes_of(model, model.deltas):
-        judge = Judge(model, [sound], mode, counted=words)
-        own = model.word_threshold[model.deltas.index(mode.confirm)]
+    for name, judge, own in judges(model, sound, words):
         moved = [counted(judge.at(own, float(shift))) for shift in SHIFTS]
         quiet = max((one["hits"] for one in moved if one["false_accepts"] == 0), default=0)
-        result[mode.name] = {**counted(judge.at(own)), "quiet": quiet}
+        result[name] = {**counted(judge.at(own)), "quiet": quiet}
     return result
 
 
@@ -105,37 +103,21 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     between = [clip for word, clips in others.items() if word not in words for clip in clips]
     data = link(given, options.out / "data")
     shared = Project(options.out, tuple(words), base=base_of(options.base), data=data, epochs=options.epochs)
+    count = partial(found, words=words)
     results, voices = [], None
     for speaker, takes in chosen.items():
         project = checked(replace(shared, folder=options.out / f"voice_{speaker}"))
         own = made(project, {word: clips[: options.takes] for word, clips in takes.items()}, voices)
         voices = voices or project.spoken
-        held_out = {word: clips[options.takes :][-HELD_OUT:] for word, clips in takes.items()}
-        for whose, model in zip(WHOSE, (base, own), strict=True):
-            path = options.out / f"{speaker}-{whose}.json"
-            if not path.is_file():
-                measured = measure(model, words, held_out, between, given, options)
-                write_atomically(path, (json.dumps(measured) + "\n").encode())
+        held_out = {word: clips[-HELD_OUT:] for word, clips in takes.items()}
+        for whose, model, heard_as in (("base", base, "base"), ("own", own, project.name)):
             one = {"speaker": speaker, "whose": whose, "words": words, "takes": options.takes, "base": options.base}
-            results.append({**one, **made_with(), **json.loads(path.read_text())})
+            one |= made_with()
+            stem = options.out / f"{speaker}-{whose}"
+            one |= measure_streams(stem, count, model, held_out, between, given, options.minutes)
+            path = options.out / f"{heard_as}-negatives.json"
+            results.append({**one, "negatives": measure(path, count, model, hear_folder, options.negatives, None)})
     return results
-
-
-def measure(
-    model: FoldedModel,
-    words: Sequence[str],
-    held_out: Said,
-    between: Sequence[Clip],
-    given: Corpus,
-    options: argparse.Namespace,
-) -> dict[str, Any]:
-    """What is found of ``held_out`` amid ``between``, and in the negatives."""
-    heard = {label: stream(model, held_out, between, given, snr, options.minutes) for label, snr in SNRS.items()}
-    heard["negatives"] = hear_folder(model, options.negatives, None)
-    return {
-        label: {"hours": round(sound.track.hours, 4), "modes": found(model, sound, words)}
-        for label, sound in heard.items()
-    }
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -176,23 +158,10 @@ def _share(one: dict[str, int], key: str) -> str:
 
 def main() -> None:
     """Runs what is missing and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--negatives", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--words", type=lambda text: text.split(","), default=["yes", "no", "up", "down"])
+    parser = parser_of(__doc__, ["yes", "no", "up", "down"])
     parser.add_argument("--speakers", type=int, default=6)
     parser.add_argument("--takes", type=int, default=3)
-    parser.add_argument("--base", default=Project.base)
-    parser.add_argument("--epochs", type=int, default=Project.epochs)
-    parser.add_argument("--minutes", type=float, default=20.0, help="of each stream")
-    options = parser.parse_args()
-    try:
-        results = run(options)
-        write_atomically(options.out / "results.json", lines(results).encode())
-    except KwsError as error:
-        raise SystemExit(f"own_voice: {error}") from error
-    print(table(results))
+    report("own_voice", parser.parse_args(), run, table)
 
 
 if __name__ == "__main__":

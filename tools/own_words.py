@@ -32,13 +32,14 @@ import math
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from kws.data import neural
 from kws.data.audio import SAMPLE_RATE, to_int16
@@ -74,6 +75,9 @@ Take = tuple[Clip, ...]
 """A recording of every word of a phrase, in order; of a single word, that one."""
 Said = Mapping[str, Sequence[Clip]]
 """Recordings of words, by class name."""
+Found = dict[str, dict[str, int]]
+"""Counts by mode."""
+Count = Callable[[FoldedModel, Sound], Found]
 
 
 @dataclass(frozen=True)
@@ -228,13 +232,18 @@ def made(project: Project, takes: Said, voices: Path | None) -> FoldedModel:
     return load(project.model)
 
 
-def found(model: FoldedModel, sound: Sound) -> dict[str, dict[str, int]]:
-    """By mode, what the model's own thresholds come to in ``sound``."""
-    result = {}
+def judges(
+    model: FoldedModel, sound: Sound, words: Sequence[str] | None = None
+) -> Iterator[tuple[str, Judge, NDArray[np.float32]]]:
+    """Each mode's name, its judge of ``sound``, which counts ``words`` or all, and the model's thresholds for it."""
     for mode in modes_of(model, model.deltas):
-        thresholds = model.word_threshold[model.deltas.index(mode.confirm)]
-        result[mode.name] = counted(Judge(model, [sound], mode).at(thresholds))
-    return result
+        own = model.word_threshold[model.deltas.index(mode.confirm)]
+        yield mode.name, Judge(model, [sound], mode, counted=words), own
+
+
+def found(model: FoldedModel, sound: Sound) -> Found:
+    """By mode, what the model's own thresholds come to in ``sound``."""
+    return {name: counted(judge.at(own)) for name, judge, own in judges(model, sound)}
 
 
 def counted(operation: Operation) -> dict[str, int]:
@@ -248,11 +257,13 @@ def counted(operation: Operation) -> dict[str, int]:
     }
 
 
-def measure(path: Path, model: FoldedModel, hear: Callable[..., Sound], *arguments: Any) -> dict[str, Any]:
-    """What ``found`` says of ``hear(model, *arguments)``, with its hours; kept at ``path`` for another time."""
+def measure(
+    path: Path, count: Count, model: FoldedModel, hear: Callable[..., Sound], *arguments: Any
+) -> dict[str, Any]:
+    """What ``count`` says of ``hear(model, *arguments)``, with its hours; kept at ``path`` for another time."""
     if not path.is_file():
         sound = hear(model, *arguments)
-        content = {"hours": round(sound.track.hours, 4), "modes": found(model, sound)}
+        content = {"hours": round(sound.track.hours, 4), "modes": count(model, sound)}
         write_atomically(path, (json.dumps(content) + "\n").encode())
     return dict(json.loads(path.read_text()))
 
@@ -264,6 +275,26 @@ def stream(
     clips = {word: [replace(clip, word=word) for clip in its] for word, its in held_out.items()}
     corpus = Corpus(given.root, {**clips, OTHERS: list(others)}, given.backgrounds)
     return hear_mix(model, Mix(corpus, list(held_out), minutes, (snr, snr), "validation"), None)
+
+
+def measure_streams(
+    stem: Path, count: Count, model: FoldedModel, held_out: Said, others: Sequence[Clip], given: Corpus, minutes: float
+) -> dict[str, Any]:
+    """What ``measure`` says of a stream for each of ``SNRS``; kept beside ``stem``, whose name theirs begin with."""
+    return {
+        label: measure(
+            stem.with_name(f"{stem.name}-{label.replace(' ', '')}.json"),
+            count,
+            model,
+            stream,
+            held_out,
+            others,
+            given,
+            snr,
+            minutes,
+        )
+        for label, snr in SNRS.items()
+    }
 
 
 def made_with() -> dict[str, Any]:
@@ -323,12 +354,11 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
             model = made(project, {class_name: takes[:count]}, voices)
             voices = voices or project.spoken
             one = {"word": word, "takes": count, "speaker": speaker, "model": name, "base": options.base, **how}
-            for label, snr in SNRS.items():
-                path = folder / f"{count}-{speaker}-{label.replace(' ', '')}.json"
-                held_out = {class_name: takes[-HELD_OUT:]}
-                one[label] = measure(path, model, stream, held_out, where.others, where.given, snr, options.minutes)
+            held_out = {class_name: takes[-HELD_OUT:]}
+            stem = folder / f"{count}-{speaker}"
+            one |= measure_streams(stem, found, model, held_out, where.others, where.given, options.minutes)
             path = folder / f"{name}-negatives.json"
-            results.append({**one, "negatives": measure(path, model, hear_folder, options.negatives, None)})
+            results.append({**one, "negatives": measure(path, found, model, hear_folder, options.negatives, None)})
     return results
 
 
@@ -370,25 +400,40 @@ def _share(counts: list[dict[str, int]]) -> str:
     return f"{100.0 * hits / said:.1f} % of {said:,}"
 
 
-def main() -> None:
-    """Runs what is missing and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(description: str | None, words: list[str]) -> argparse.ArgumentParser:
+    """The options that tools which make models of people's takes share; ``words``: measured where none are named."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--negatives", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--words", type=lambda text: text.split(","), default=["backward", "forward"])
-    parser.add_argument("--speakers", type=int, default=6, help="of each word")
-    parser.add_argument("--takes", type=lambda text: [int(part) for part in text.split(",")], default=[0, 3])
+    parser.add_argument("--words", type=lambda text: text.split(","), default=words)
     parser.add_argument("--base", default=Project.base)
     parser.add_argument("--epochs", type=int, default=Project.epochs)
     parser.add_argument("--minutes", type=float, default=20.0, help="of each stream")
-    options = parser.parse_args()
+    return parser
+
+
+def report(
+    name: str,
+    options: argparse.Namespace,
+    run: Callable[[argparse.Namespace], list[dict[str, Any]]],
+    table: Callable[[list[dict[str, Any]]], str],
+) -> None:
+    """Writes what ``run`` finds to OUT and prints its ``table``; ``name`` is the tool's, for what goes wrong."""
     try:
         results = run(options)
         write_atomically(options.out / "results.json", lines(results).encode())
     except KwsError as error:
-        raise SystemExit(f"own_words: {error}") from error
+        raise SystemExit(f"{name}: {error}") from error
     print(table(results))
+
+
+def main() -> None:
+    """Runs what is missing and prints the table."""
+    parser = parser_of(__doc__, ["backward", "forward"])
+    parser.add_argument("--speakers", type=int, default=6, help="of each word")
+    parser.add_argument("--takes", type=lambda text: [int(part) for part in text.split(",")], default=[0, 3])
+    report("own_words", parser.parse_args(), run, table)
 
 
 if __name__ == "__main__":

@@ -176,15 +176,18 @@ def host(model: FoldedModel, seconds: float) -> str:
     return text
 
 
-def two_planes() -> str:
-    """Instructions of `kws12`."""
+def two_planes() -> tuple[str, int]:
+    """Instructions of `kws12`, as a table, and bytes of its stack."""
+    model = load(None)
     with tempfile.TemporaryDirectory(prefix="kws-planes-") as folder:
-        depths = count.measure(count.build(load(None), Path(folder)), "neon")["depths"]
+        program = count.build(model, Path(folder))
+        depths = count.measure(program, "neon")["depths"]
+        stack = count.stack_bytes(program, model.deltas[0], "neon")
     rows = [
         ["a window, features given", *(depth["window_total"] for depth in depths.values())],
         ["a second of audio, 8 windows", *(depth["second_at_8"] for depth in depths.values())],
     ]
-    return table(["instructions", *(f"depth {delta}" for delta in depths)], rows)
+    return table(["instructions", *(f"depth {delta}" for delta in depths)], rows), stack
 
 
 def device_bytes(model: FoldedModel, optimization: str) -> int:
@@ -206,10 +209,8 @@ def page(seconds: float) -> str:
         neon = count.measure(program, "neon")
         text = count.text_bytes(Path(folder))
         stack = count.stack_bytes(program, model.deltas[0], "neon")
-    two = load("kws12")
-    with tempfile.TemporaryDirectory(prefix="kws-performance-") as folder:
-        stack_of_two = count.stack_bytes(count.build(two, Path(folder)), two.deltas[0], "neon")
         frame = one_frame(program)
+    planes, stack_of_two = two_planes()
     depths, rate = neon["depths"], neon["windows_per_second"]
     found_floats, found_words = read("float"), read("wake_words")
     second = table(
@@ -225,7 +226,7 @@ def page(seconds: float) -> str:
         TEXT["opening"].format(emulator=retired.version_of(retired.EMULATOR), cc=retired.version_of(retired.CC)),
         "## A window, features given\n\n" + stages(depths, "window"),
         "## Two planes an input\n\n" + TEXT["planes"],
-        two_planes(),
+        planes,
         "## Against float32\n\n" + TEXT["floats"],
         floats(found_floats, depths) if found_floats else "Not measured on the machine that wrote this page.",
         TEXT["bound"],
