@@ -164,9 +164,12 @@ def test_width_and_blocks_make_the_network_and_the_depths_that_divide_it():
     small = new_settings(TASK, channels=64, blocks=6)
     assert small.topology == Topology(n_classes=4, channels=64, hidden=128, n_blocks=6, deltas=(1, 2))
     assert len(small.depth_weights) == 2
+    assert new_settings(TASK, channels=64, hidden=192).topology.hidden == 192
     assert {stage.unknown for stage in new_settings(TASK, unknown=4.0).stages} == {4.0}
     for wrong, sentence in (
         ({"channels": 96}, "--channels 96: give 64"),
+        ({"hidden": 96}, "--hidden 96: give a multiple of 64"),
+        ({"channels": 256, "hidden": 576}, "--hidden 576: give a multiple of 64 up to 512"),
         ({"blocks": 0}, "--blocks 0: give 1 to"),
         ({"unknown": 0.0}, "--unknown 0: give a share"),
         ({"unknown": float("nan")}, "--unknown nan: give a share"),
@@ -181,7 +184,7 @@ def test_the_command_passes_every_setting_on(monkeypatch, tmp_path):
     monkeypatch.setattr(
         "kws_training.run.train", lambda inputs, out, settings, *_: given.update(inputs=inputs, settings=settings)
     )
-    wanted = {"binarizer": "lpb", "network": "bifsmnv2", "channels": 64, "blocks": 4}
+    wanted = {"binarizer": "lpb", "network": "bifsmnv2", "channels": 64, "hidden": 192, "blocks": 4}
     wanted |= {"distillation": "independent", "unknown": 3.0, "seed": 5, "epochs": 7}
     paths = {"data": tmp_path, "out": tmp_path / "out", "student": tmp_path / "s", "extra": tmp_path / "e"}
     paths["negatives"] = tmp_path / "n"

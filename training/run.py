@@ -14,7 +14,7 @@ from kws.errors import KwsError
 from kws.features import PRESETS
 from kws.model import RUN_MODEL, load, save
 from kws.model.fold import fold
-from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, FoldedModel, require_names
+from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, MAX_HIDDEN, FoldedModel, require_names
 from kws_training import checkpoint
 from kws_training.blocks import obstacle
 from kws_training.config import LISTENING, Settings, checked_unknown, recipe
@@ -39,6 +39,7 @@ def new_settings(
     binarizer: str = DEFAULT,
     network: str = "bifsmn",
     channels: int = 128,
+    hidden: int | None = None,
     blocks: int = 8,
     distillation: str = ENHANCED,
     unknown: float | None = None,
@@ -46,7 +47,8 @@ def new_settings(
     """Settings of a new run.
 
     Args:
-        channels: width of the residual stream, a multiple of 64; hidden layers are twice as wide.
+        channels: width of the residual stream, a multiple of 64.
+        hidden: width inside a block, a multiple of 64; twice ``channels`` if None.
         unknown: clips of other words drawn in every stage, as a share of the word clips; None as the recipe says.
         blocks: at full depth; thinner depths run every second and every fourth, where those divide it.
 
@@ -63,13 +65,16 @@ def new_settings(
         raise KwsError(f"'{preset}' is no preset; choose {' or '.join(PRESETS)}.")
     if channels % 64 or not 64 <= channels <= MAX_CHANNELS:
         raise KwsError(f"--channels {channels}: give 64, 128, 192 or {MAX_CHANNELS}.")
+    hidden = 2 * channels if hidden is None else hidden
+    if hidden % 64 or not 64 <= hidden <= MAX_HIDDEN:
+        raise KwsError(f"--hidden {hidden}: give a multiple of 64 up to {MAX_HIDDEN}.")
     if not 1 <= blocks <= MAX_BLOCKS:
         raise KwsError(f"--blocks {blocks}: give 1 to {MAX_BLOCKS}.")
     topology = Topology(
         preset=preset,
         n_classes=len(task.class_names),
         channels=channels,
-        hidden=2 * channels,
+        hidden=hidden,
         n_blocks=blocks,
         deltas=deltas_of(blocks),
         binarizer=binarizer,

@@ -37,7 +37,7 @@ def show_binarizers(wanted: bool) -> None:
 RESUMABLE = ("out", "data", "extra", "negatives", "resume")
 """What may stand beside ``--resume``: where the run is, and where its recordings are now if they have moved."""
 
-OF_A_BASE = ("preset", "network", "channels", "blocks", "binarizer", "distillation", "teacher", "student")
+OF_A_BASE = ("preset", "network", "channels", "hidden", "blocks", "binarizer", "distillation", "teacher", "student")
 """What a ``--base`` decides."""
 
 
@@ -91,6 +91,9 @@ def train(
         ),
     ] = "bifsmn",
     channels: Annotated[int, typer.Option(help="Width of the network: 64, 128, 192 or 256.")] = 128,
+    hidden: Annotated[
+        int | None, typer.Option(help="Width inside a block: a multiple of 64, twice --channels by default.")
+    ] = None,
     blocks: Annotated[int, typer.Option(help="Blocks of the network at full depth.")] = 8,
     binarizer: Annotated[
         str, typer.Option(metavar="NAME", help="How weights and inputs become bits; see --list-binarizers.")
@@ -170,6 +173,7 @@ def train(
                 binarizer=binarizer,
                 network=network,
                 channels=channels,
+                hidden=hidden,
                 blocks=blocks,
                 distillation=distillation,
                 unknown=unknown,
