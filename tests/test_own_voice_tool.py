@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,6 +58,7 @@ def asked(tmp_path: Path) -> argparse.Namespace:
         base="kws12",
         epochs=1,
         minutes=1.0,
+        targets=[0.5, 2.0],
     )
 
 
@@ -68,13 +70,13 @@ def test_what_is_measured_was_given_to_no_model(asked: argparse.Namespace, monke
     given: dict[str, own_words.Said] = {}
     heard: list[tuple[Any, own_words.Said, list[Clip], Corpus]] = []
 
-    def made(project: Project, takes: own_words.Said, voices: Path | None) -> str:
+    def own_model(project: Project, takes: own_words.Said, voices: Path | None) -> str:
         given[project.name] = takes
         data = scan(project.data)
         assert set(data.clips) >= {"yes", "no", "tree"}
         assert not any(_of(speaker, clips) for clips in data.clips.values() for speaker in ("anna", "cleo"))
         assert _of("emil", data.clips["yes"]) and _of("emil", data.clips["no"])
-        return project.name
+        return f"{project.name} {project.target:g}"
 
     def stream(
         model: Any, held_out: own_words.Said, between: list[Clip], corpus: Corpus, *_: object
@@ -88,22 +90,22 @@ def test_what_is_measured_was_given_to_no_model(asked: argparse.Namespace, monke
         running.append(model)
         return SimpleNamespace(track=SimpleNamespace(hours=0.25))
 
-    monkeypatch.setattr(own_voice, "made", made)
+    monkeypatch.setattr(own_voice, "own_model", own_model)
     monkeypatch.setattr(own_words, "stream", stream)
     monkeypatch.setattr(own_voice, "hear_folder", hear_folder)
     monkeypatch.setattr(own_voice, "found", lambda *_, words: {})
     results = own_voice.run(asked)
-    assert [(one["speaker"], one["whose"]) for one in results] == [
-        (speaker, whose) for speaker in ("anna", "cleo") for whose in ("base", "own")
+    assert [(one["speaker"], one["target"]) for one in results] == [
+        (speaker, target) for speaker in ("anna", "cleo") for target in (None, 0.5, 2.0)
     ]
     assert list(given) == ["voice_anna", "voice_cleo"]
     # The base hears running speech once, whoever speaks.
-    assert len(running) == 3 and running[1:] == ["voice_anna", "voice_cleo"]
+    assert running[1:] == ["voice_anna 0.5", "voice_anna 2", "voice_cleo 0.5", "voice_cleo 2"]
     assert len(heard) == len(results) * len(own_words.SNRS)
     for index, (model, held_out, between, corpus) in enumerate(heard):
         one = results[index // len(own_words.SNRS)]
         speaker = one["speaker"]
-        assert one["whose"] == "base" or model == f"voice_{speaker}"
+        assert one["target"] is None or model == f"voice_{speaker} {one['target']:g}"
         for word in asked.words:
             names = {clip.path.name for clip in given[f"voice_{speaker}"][word]}
             out = {clip.path.name for clip in held_out[word]}
@@ -124,6 +126,7 @@ def test_what_is_measured_was_given_to_no_model(asked: argparse.Namespace, monke
         ({"speakers": 3}, r"all: 2 speakers of the validation split have 5 recordings of each"),
         ({"words": ["yes", "tree"]}, r"kws12 has no word 'tree'"),
         ({"negatives": Path("nowhere")}, r"nowhere: no such folder"),
+        ({"targets": [0.5, 0.0]}, r"--target-false-accepts 0.0 is no rate"),
     ],
 )
 def test_what_cannot_be_measured_is_said_before_anything_is_made(
@@ -136,13 +139,31 @@ def test_what_cannot_be_measured_is_said_before_anything_is_made(
 
 
 def test_other_words_are_other_options(asked: argparse.Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own_voice, "made", lambda *_: None)
+    monkeypatch.setattr(own_voice, "own_model", lambda *_: None)
     monkeypatch.setattr(own_voice, "measure_streams", lambda *_: {})
     monkeypatch.setattr(own_voice, "measure", lambda *_: {})
     own_voice.run(asked)
     asked.words = ["yes"]
     with pytest.raises(KwsError, match="made with other options"):
         own_voice.run(asked)
+
+
+def test_a_model_is_kept_for_each_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[float] = []
+
+    def make(project: Project, takes: own_words.Said, voices: Path | None) -> None:
+        assert not project.model.exists()
+        project.folder.mkdir(exist_ok=True)
+        project.model.write_text(f"thresholds for {project.target:g}")
+        made.append(project.target)
+
+    monkeypatch.setattr(own_voice, "made", make)
+    monkeypatch.setattr(own_voice, "load", lambda path: path.read_text())
+    project = Project(tmp_path / "voice", ("yes",))
+    for target in (0.5, 2.0, 0.5):
+        model: Any = own_voice.own_model(replace(project, target=target), {}, None)
+        assert model == f"thresholds for {target:g}"
+    assert made == [0.5, 2.0]
 
 
 def test_thresholds_are_moved_to_the_most_hits_without_a_false_accept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,14 +190,15 @@ def test_the_table_sums_over_speakers_and_counts_what_the_base_heard_once() -> N
         one = {"said": said, "hits": hits, "false_accepts": false_accepts, "late": 0, "quiet": quiet}
         return {"hours": 0.5, "modes": {"depth 1": one}}
 
-    def row(whose: str, hits: int) -> dict[str, Any]:
+    def row(target: float | None, hits: int) -> dict[str, Any]:
         streams = {"10 dB": counts(10, hits, 1, hits - 1), "clean": counts(10, hits + 1, 0, hits)}
-        return {"whose": whose, "base": "kws12", "takes": 3, **streams, "negatives": counts(0, 0, 2, 0)}
+        return {"target": target, "base": "kws12", "takes": 3, **streams, "negatives": counts(0, 0, 2, 0)}
 
-    lines = own_voice.table([row("base", 4), row("own", 8), row("base", 6), row("own", 9)]).splitlines()
+    lines = own_voice.table([row(None, 4), row(0.5, 8), row(None, 6), row(0.5, 9)]).splitlines()
+    own = "3 takes of each word, for 0.5 an hour"
     assert lines[2:] == [
         "| `kws12` | depth 1 | 50.0 % of 20 | 60.0 % of 20 | 2 in 2.0 h | 2 in 0.5 h | 40.0 % / 50.0 % |",
-        "| 3 takes of each word | depth 1 | 85.0 % of 20 | 95.0 % of 20 | 2 in 2.0 h | 4 in 1.0 h | 75.0 % / 85.0 % |",
+        f"| {own} | depth 1 | 85.0 % of 20 | 95.0 % of 20 | 2 in 2.0 h | 4 in 1.0 h | 75.0 % / 85.0 % |",
     ]
 
 

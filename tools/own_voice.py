@@ -4,9 +4,9 @@
 
 DATA is Speech Commands. Whose takes they are: the first --speakers of the validation split, by name, who said each of
 --words, all of them words of --base, in --takes and two more different recordings. For each of these speakers a model
-is made of the first --takes recordings of every word, by what `kws new` runs, from --base. Its --data is DATA without
-these speakers, and without every second other speaker of the validation split. The neural voices that are installed
-speak, too.
+is made of the first --takes recordings of every word, by what `kws new` runs, from --base; and its thresholds are
+chosen for each of --targets, false accepts an hour of all words together. Its --data is DATA without these speakers,
+and without every second other speaker of the validation split. The neural voices that are installed speak, too.
 
 What is measured: the two recordings of each word that no model was given are said over and over in a stream of
 --minutes, amid pauses between runs of other words by the speakers left out above, over background recordings at 10 dB,
@@ -22,9 +22,11 @@ thresholds with. Ctrl-C is safe: what is done in OUT is not done again. Prints a
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from own_words import (
     HELD_OUT,
     SNRS,
     Found,
+    Said,
     counted,
     divided,
     judges,
@@ -54,7 +57,6 @@ from kws.own_words.project import Project, base_of, checked
 
 SHIFTS = np.arange(-6.0, 8.05, 0.1)
 """Added to the logits of all thresholds of a model."""
-WHOSE = ("base", "own")
 
 
 def speakers(corpus: Corpus, words: Sequence[str], count: int, takes: int) -> dict[str, dict[str, list[Clip]]]:
@@ -77,6 +79,16 @@ def speakers(corpus: Corpus, words: Sequence[str], count: int, takes: int) -> di
     return {name: {word: theirs[name] for word, theirs in said.items()} for name in enough[:count]}
 
 
+def own_model(project: Project, takes: Said, voices: Path | None) -> FoldedModel:
+    """What ``made`` makes, with thresholds for the project's target; kept beside those for other targets."""
+    path = project.folder / f"{project.name}-{project.target:g}.kws"
+    if not path.is_file():
+        project.model.unlink(missing_ok=True)  # of another target; its training stays
+        made(project, takes, voices)
+        shutil.copy(project.model, path)
+    return load(path)
+
+
 def found(model: FoldedModel, sound: Sound, words: Sequence[str]) -> Found:
     """By mode, what the thresholds come to in ``sound``; ``quiet``: hits without a false accept, thresholds moved."""
     result = {}
@@ -88,7 +100,7 @@ def found(model: FoldedModel, sound: Sound, words: Sequence[str]) -> Found:
 
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Makes every model and measures it and the base; a dict for each speaker and model.
+    """Makes every model and measures it and the base; a dict for each speaker and model, and each of its targets.
 
     Raises:
         KwsError: before anything is made, for options that do not fit the recordings, the base or what is in OUT.
@@ -98,25 +110,36 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     if strange := set(words) - set(base.class_names[: base.n_words]):
         raise KwsError(f"{options.base} has no word '{min(strange)}'; tools/own_words.py measures words of one's own.")
     chosen = speakers(corpus, words, options.speakers, options.takes)
-    keep_options(options, free=("out",))
+    plain = Project(options.out, tuple(words), base=base_of(options.base), epochs=options.epochs)
+    wanted = [checked(replace(plain, target=target)) for target in options.targets]
+    keep_options(options, free=("out", "targets"))
     given, others = divided(corpus, chosen)
     between = [clip for word, clips in others.items() if word not in words for clip in clips]
     data = link(given, options.out / "data")
-    shared = Project(options.out, tuple(words), base=base_of(options.base), data=data, epochs=options.epochs)
     count = partial(found, words=words)
     results, voices = [], None
     for speaker, takes in chosen.items():
-        project = checked(replace(shared, folder=options.out / f"voice_{speaker}"))
-        own = made(project, {word: clips[: options.takes] for word, clips in takes.items()}, voices)
-        voices = voices or project.spoken
+        given_takes = {word: clips[: options.takes] for word, clips in takes.items()}
+        models: dict[float | None, FoldedModel] = {None: base}
+        for one in wanted:
+            project = replace(one, folder=options.out / f"voice_{speaker}", data=data)
+            models[project.target] = own_model(project, given_takes, voices)
+            voices = voices or project.spoken
         held_out = {word: clips[-HELD_OUT:] for word, clips in takes.items()}
-        for whose, model, heard_as in (("base", base, "base"), ("own", own, project.name)):
-            one = {"speaker": speaker, "whose": whose, "words": words, "takes": options.takes, "base": options.base}
-            one |= made_with()
-            stem = options.out / f"{speaker}-{whose}"
-            one |= measure_streams(stem, count, model, held_out, between, given, options.minutes)
-            path = options.out / f"{heard_as}-negatives.json"
-            results.append({**one, "negatives": measure(path, count, model, hear_folder, options.negatives, None)})
+        for target, model in models.items():
+            stem = options.out / f"{speaker}-{'base' if target is None else f'{target:g}'}"
+            # The base is one model, whoever speaks.
+            path = options.out / f"{'base' if target is None else stem.name}-negatives.json"
+            result = {
+                "speaker": speaker,
+                "target": target,
+                "words": words,
+                "takes": options.takes,
+                "base": options.base,
+            }
+            result |= made_with()
+            result |= measure_streams(stem, count, model, held_out, between, given, options.minutes)
+            results.append({**result, "negatives": measure(path, count, model, hear_folder, options.negatives, None)})
     return results
 
 
@@ -127,11 +150,11 @@ def table(results: list[dict[str, Any]]) -> str:
         "| found without a false accept, 10 dB / clean |",
         "|---|---|---|---|---|---|---|",
     ]
-    names = {"base": f"`{results[0]['base']}`", "own": f"{results[0]['takes']} takes of each word"}
-    for whose in WHOSE:
-        part = [one for one in results if one["whose"] == whose]
-        # The base is one model, whoever speaks.
-        models = part if whose == "own" else part[:1]
+    for target in dict.fromkeys(one["target"] for one in results):
+        part = [one for one in results if one["target"] == target]
+        models = part[:1] if target is None else part  # of one base, whoever speaks
+        own = f"{part[0]['takes']} takes of each word, for {target} an hour"
+        name = f"`{part[0]['base']}`" if target is None else own
         for mode in part[0]["clean"]["modes"]:
             streams = {label: _sum(one[label]["modes"][mode] for one in part) for label in SNRS}
             running = _sum(one["negatives"]["modes"][mode] for one in models)
@@ -143,7 +166,7 @@ def table(results: list[dict[str, Any]]) -> str:
                 f"{running['false_accepts']} in {sum(one['negatives']['hours'] for one in models):.1f} h",
                 " / ".join(_share(one, "quiet") for one in streams.values()),
             ]
-            rows.append(f"| {names[whose]} | {mode} | {' | '.join(cells)} |")
+            rows.append(f"| {name} | {mode} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -161,6 +184,13 @@ def main() -> None:
     parser = parser_of(__doc__, ["yes", "no", "up", "down"])
     parser.add_argument("--speakers", type=int, default=6)
     parser.add_argument("--takes", type=int, default=3)
+    numbers = "false accepts an hour that own thresholds are chosen for; the first is what kws new has by itself"
+    parser.add_argument(
+        "--targets",
+        type=lambda text: [float(part) for part in text.split(",")],
+        default=[Project.target, 2.0],
+        help=numbers,
+    )
     report("own_voice", parser.parse_args(), run, table)
 
 
