@@ -474,10 +474,13 @@ def test_calibrate_writes_a_model(folder, tmp_path) -> None:
         "--adaptive",
         "--smoothing",
         5,
+        "--hop",
+        2000 * PRESET.hop / PRESET.sample_rate,
     )
     assert "c.kws written: thresholds for 200 false accepts an hour" in shown and "of the words missed" in shown
     made = load(out)
-    assert made.listen_delta == 4 and made.smoothing == 5 and made.provenance["calibration"]["target_per_hour"] == 200
+    assert made.listen_delta == 4 and made.smoothing == 5 and made.hop_frames == 2
+    assert made.provenance["calibration"]["target_per_hour"] == 200
     assert not np.array_equal(made.word_threshold, load(folder / "m.kws").word_threshold)
 
 
@@ -507,6 +510,12 @@ def test_calibrate_writes_a_model(folder, tmp_path) -> None:
             "A gate of 10 dBFS lets no sound through",
         ),
         (("calibrate", "kws12", "--data", ".", "--out", "x.h"), "ends in .kws"),
+        (
+            ("calibrate", "kws12", "--data", ".", "--out", "x.kws", "--hop", "50"),
+            "a frame every 32 ms; give 32, 64, 96",
+        ),
+        (("calibrate", "kws12", "--data", ".", "--out", "x.kws", "--hop", "0"), "give 32, 64, .* up to 1024"),
+        (("calibrate", "kws12", "--data", ".", "--out", "x.kws", "--hop", "nan"), "--hop nan: .* give 32, 64"),
     ],
 )
 def test_bad_options_are_one_sentence(arguments, message) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kws.errors import KwsError
+
+if TYPE_CHECKING:
+    from kws.model import FoldedModel
 
 FEW_HOURS = 0.5
 """Of sound, in which a false accept is so rare that chance and caution choose the thresholds."""
@@ -16,6 +20,23 @@ FEW_HOURS = 0.5
 def register(app: typer.Typer) -> None:
     """Adds the command to ``app``."""
     app.command("calibrate")(calibrate)
+
+
+def hop_frames(model: FoldedModel, milliseconds: float) -> int:
+    """Frames of ``model`` that last so long.
+
+    Raises:
+        KwsError: not a whole number of them, none, or more than a window has.
+    """
+    preset = model.preset
+    frame = 1000.0 * preset.hop / preset.sample_rate
+    frames = round(milliseconds / frame) if math.isfinite(milliseconds) else 0
+    if not 1 <= frames <= preset.frames or abs(frames * frame - milliseconds) > 0.01:
+        raise KwsError(
+            f"--hop {milliseconds:g}: {model.name} hears a frame every {frame:g} ms; give {frame:g}, {2 * frame:g}, "
+            f"{3 * frame:g} and so on up to {preset.frames * frame:g}."
+        )
+    return frames
 
 
 def calibrate(
@@ -28,6 +49,10 @@ def calibrate(
     minutes: Annotated[float, typer.Option(min=0.1, help="Length of the stream mixed from --data.")] = 120.0,
     snr: Annotated[str, typer.Option(help="dB of speech above background, LOW,HIGH or one; inf for none.")] = "5,20",
     seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    hop: Annotated[
+        float | None,
+        typer.Option(help="ms between windows; the model's own by default. Half as many find more, at twice the work."),
+    ] = None,
     smoothing: Annotated[
         int | None,
         typer.Option(min=1, max=16, help="Windows to average; by default as many as lose least. Fewer answer sooner."),
@@ -58,6 +83,8 @@ def calibrate(
     if out.suffix != ".kws":
         raise KwsError(f"{out}: a model file's name ends in .kws; give --out such as {out.stem or 'mine'}.kws.")
     folded = load(model)
+    if hop is not None:
+        folded = replace(folded, hop_frames=hop_frames(folded, hop))
     if gate is not None:
         folded = replace(folded, gate=checked_gate(gate))
     if adaptive is not None:
