@@ -16,7 +16,7 @@ MODELS = sorted(path.stem for path in (ROOT / "models").glob("*.kws"))
 
 def test_the_default_models_ship_and_all_of_it_is_small():
     assert {DEFAULT, LISTENER} <= set(MODELS) == set(shipped())
-    assert sum(path.stat().st_size for path in (ROOT / "models").iterdir()) < 900_000
+    assert sum(path.stat().st_size for path in (ROOT / "models").iterdir()) < 1_100_000
 
 
 @pytest.mark.parametrize("name", MODELS)
