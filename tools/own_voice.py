@@ -153,8 +153,8 @@ def table(results: list[dict[str, Any]]) -> str:
     for target in dict.fromkeys(one["target"] for one in results):
         part = [one for one in results if one["target"] == target]
         models = part[:1] if target is None else part  # of one base, whoever speaks
-        own = f"{part[0]['takes']} takes of each word, for {target} an hour"
-        name = f"`{part[0]['base']}`" if target is None else own
+        takes = f"{part[0]['takes']} takes of each word"
+        name = f"`{part[0]['base']}`" if target is None else f"{takes}, for {target:g} an hour"
         for mode in part[0]["clean"]["modes"]:
             streams = {label: _sum(one[label]["modes"][mode] for one in part) for label in SNRS}
             running = _sum(one["negatives"]["modes"][mode] for one in models)
