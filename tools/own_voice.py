@@ -117,29 +117,24 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     between = [clip for word, clips in others.items() if word not in words for clip in clips]
     data = link(given, options.out / "data")
     count = partial(found, words=words)
-    results, voices = [], None
+    results, voices, how = [], None, made_with()
     for speaker, takes in chosen.items():
         given_takes = {word: clips[: options.takes] for word, clips in takes.items()}
         models: dict[float | None, FoldedModel] = {None: base}
-        for one in wanted:
-            project = replace(one, folder=options.out / f"voice_{speaker}", data=data)
+        for aimed in wanted:
+            project = replace(aimed, folder=options.out / f"voice_{speaker}", data=data)
             models[project.target] = own_model(project, given_takes, voices)
             voices = voices or project.spoken
         held_out = {word: clips[-HELD_OUT:] for word, clips in takes.items()}
         for target, model in models.items():
-            stem = options.out / f"{speaker}-{'base' if target is None else f'{target:g}'}"
-            # The base is one model, whoever speaks.
-            path = options.out / f"{'base' if target is None else stem.name}-negatives.json"
-            result = {
-                "speaker": speaker,
-                "target": target,
-                "words": words,
-                "takes": options.takes,
-                "base": options.base,
-            }
-            result |= made_with()
-            result |= measure_streams(stem, count, model, held_out, between, given, options.minutes)
-            results.append({**result, "negatives": measure(path, count, model, hear_folder, options.negatives, None)})
+            label = "base" if target is None else f"{target:g}"
+            stem = options.out / f"{speaker}-{label}"
+            heard_as = label if target is None else stem.name  # the base is one model, whoever speaks
+            one = {"speaker": speaker, "target": target, "words": words, "takes": options.takes, "base": options.base}
+            one |= how
+            one |= measure_streams(stem, count, model, held_out, between, given, options.minutes)
+            path = options.out / f"{heard_as}-negatives.json"
+            results.append({**one, "negatives": measure(path, count, model, hear_folder, options.negatives, None)})
     return results
 
 
