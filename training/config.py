@@ -30,6 +30,8 @@ class StageSettings:
         identity: weight of a second task, for a teacher alone: to tell every word of the corpus from every other, those
             of ``_unknown_`` too. Most recordings of a corpus are of other words, and their names are free knowledge.
         smoothing: of the labels (Szegedy et al., 2016), for a teacher alone.
+        average: at the end the weights become the average of all steps, step t counted as t to this power
+            (``kws_training.averaging``); None leaves them as the last step left them.
     """
 
     name: str
@@ -40,6 +42,7 @@ class StageSettings:
     unknown: float = 0.2
     identity: float = 0.0
     smoothing: float = 0.0
+    average: float | None = None
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> StageSettings:

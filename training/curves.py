@@ -9,7 +9,8 @@ from typing import Any
 def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
     """Draws loss and balanced validation accuracy at every depth against the epoch, stage after stage, as a PNG.
 
-    ``history`` holds the rows that ``kws_training.loop.Run`` records.
+    A dot is what the average of a stage's weights reaches. ``history`` holds the rows that ``kws_training.loop.Run``
+    records.
     """
     import matplotlib
 
@@ -27,7 +28,10 @@ def draw_curves(history: list[dict[str, Any]], path: Path) -> None:
             if delta in row["validation"]
         ]
         if points:
-            score.plot(*zip(*points, strict=True), label=f"depth {delta}")
+            (line,) = score.plot(*zip(*points, strict=True), label=f"depth {delta}")
+            for epoch, row in zip(epochs, history, strict=True):
+                if delta in row.get("averaged", {}):
+                    score.plot(epoch, 100 * row["averaged"][delta]["balanced_accuracy"], "o", color=line.get_color())
     score.set_ylabel("balanced accuracy, validation, %")
     score.set_xlabel("epoch")
     score.grid(alpha=0.3)

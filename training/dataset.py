@@ -238,10 +238,14 @@ class TrainingData:
         """Training clips by class name."""
         return {name: len(self.members[label]) for label, name in enumerate(self.task.class_names)}
 
+    def word_draws(self) -> list[int]:
+        """Draws of each word in one epoch."""
+        weight = np.array([len(self.members[label]) for label in range(len(self.task.words))], float) ** self.temper
+        return [max(1, round(share)) for share in weight / weight.sum() * self.word_clips]
+
     def _shares(self, unknown: float) -> list[int]:
         """Draws of each class in one epoch."""
-        weight = np.array([len(self.members[label]) for label in range(len(self.task.words))], float) ** self.temper
-        shares = [max(1, round(share)) for share in weight / weight.sum() * self.word_clips]
+        shares = self.word_draws()
         if self.task.fillers:
             shares += [max(1, round(share * self.word_clips)) for share in filler_shares(unknown)]
         return shares

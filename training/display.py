@@ -81,11 +81,16 @@ class TrainingDisplay(Watcher):
         self.seconds.append(row["seconds"])
         left = (self.stage_settings.epochs - row["epoch"]) * sum(self.seconds) / len(self.seconds)
         speed = self.steps * self.settings.batch / row["seconds"]
-        scores = "  ".join(
-            f"depth {delta}: {100 * figure['balanced_accuracy']:.2f} %" for delta, figure in row["validation"].items()
-        )
         self.console.print(
-            f"  {row['stage']} {row['epoch']:3d}/{self.stage_settings.epochs}  loss {row['loss']:.3f}  {scores}  "
+            f"  {row['stage']} {row['epoch']:3d}/{self.stage_settings.epochs}  loss {row['loss']:.3f}  "
+            f"{_scores(row['validation'])}  "
             f"{speed:.0f} clips/s, {left / 60:.0f} min left in this stage",
             highlight=False,
         )
+
+    def changed(self, what: str, figures: dict[str, dict]) -> None:
+        self.console.print(f"  {what}  {_scores(figures)}", highlight=False)
+
+
+def _scores(figures: dict[str, dict]) -> str:
+    return "  ".join(f"depth {delta}: {100 * one['balanced_accuracy']:.2f} %" for delta, one in figures.items())

@@ -11,6 +11,7 @@ import json
 import math
 import time
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from kws.errors import KwsError
 from kws.evaluate import metrics
 from kws.files import write_atomically
 from kws_training import checkpoint
+from kws_training.averaging import MEASURED_BATCHES, Average, measure_norms
 from kws_training.config import LISTENING, TEACHER, Settings, StageSettings
 from kws_training.dataset import TrainingData
 from kws_training.distillation import HIDDEN_LOSSES, answer_loss
@@ -66,6 +68,9 @@ class Watcher:
 
     def epoch(self, row: dict[str, Any]) -> None:
         """An epoch is done; ``row`` is what the record keeps of it."""
+
+    def changed(self, what: str, figures: dict[str, dict]) -> None:
+        """The network was changed without training; ``figures`` is what ``accuracy`` says of it now."""
 
 
 def learning_rate(settings: StageSettings, warmup: float, progress: float) -> float:
@@ -159,6 +164,8 @@ class Run:
         self.teacher_state, self.student_state, self.tune_teacher = given.teacher, given.student, given.tune_teacher
         self.stage_index, self.next_epoch = 0, 0
         self.optimizer_state: dict[str, Any] | None = None
+        self.average: Average | None = None
+        self.average_state: dict[str, Any] | None = None
         self.history: list[dict[str, Any]] = []
         if state is None:
             refuse_run(folder)
@@ -189,6 +196,7 @@ class Run:
         self.inputs = self.inputs or json.loads(state["inputs"])
         self.stage_index, self.next_epoch = state["stage"], state["epoch"]
         self.optimizer_state, self.history = state["optimizer"], json.loads(state["history"])
+        self.average_state = state.get("average")
 
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
         checkpoint.save(
@@ -205,6 +213,7 @@ class Run:
                 "stage": self.stage_index,
                 "epoch": self.next_epoch,
                 "optimizer": optimizer.state_dict() if optimizer else None,
+                "average": self.average.state() if self.average else None,
                 "history": json.dumps(self.history),
             },
         )
@@ -252,7 +261,7 @@ class Run:
                 self._start_student()
             elif not is_last and stages[self.stage_index].name != stages[self.stage_index - 1].name:
                 self.network.start_weights()
-            self.next_epoch, self.optimizer_state = 0, None
+            self.next_epoch, self.optimizer_state, self.average, self.average_state = 0, None, None, None
             self._save(None)
         self.network.set_stage(ARITHMETIC.get(stages[-1].name, stages[-1].name))
         self.network.eval()
@@ -318,6 +327,7 @@ class Run:
         optimizer = self._optimizer(stage)
         if self.optimizer_state is not None:
             optimizer.load_state_dict(self.optimizer_state)
+        self._begin_average(stage)
         steps = self.data.steps(self.settings.batch, stage.unknown)
         self.watcher.stage(stage, steps)
         with SummaryWriter(str(self.folder / "tensorboard")) as writer:
@@ -337,6 +347,28 @@ class Run:
                 writer.add_scalar(f"{stage.name}/loss", loss, count)
                 for delta, figure in figures.items():
                     writer.add_scalar(f"{stage.name}/balanced_accuracy_{delta}", figure["balanced_accuracy"], count)
+        if self.average:
+            self._settle(stage, deltas, self.average)
+
+    def _begin_average(self, stage: StageSettings) -> None:
+        if stage.average is None:
+            return
+        self.average = Average(self.network, stage.average)
+        if self.average_state is not None:
+            self.average.restore(self.average_state)
+
+    def _settle(self, stage: StageSettings, deltas: tuple[int, ...], average: Average) -> None:
+        """The network becomes the average of its steps; its norms are measured on what a further epoch would draw."""
+        self._prepare_epoch(stage.epochs, deltas)
+        average.put_into(self.network)
+        batches = self.data.epoch(
+            self.stage_index, stage.epochs, self.settings.batch, stage.unknown, stage.augmentation
+        )
+        features = (batch[0].to(self.device) for batch in islice(batches, MEASURED_BATCHES))
+        measure_norms(self.network, features, deltas)
+        figures = accuracy(self.network, self.data, deltas, self.device)
+        self.history[-1]["averaged"] = figures
+        self.watcher.changed("weights averaged", figures)
 
     def _optimizer(self, stage: StageSettings) -> torch.optim.Optimizer:
         """AdamW; norms, slopes, thresholds and gains are not decayed."""
@@ -397,6 +429,8 @@ class Run:
         loss.backward()
         optimizer.step()
         self.network.constrain()
+        if self.average:
+            self.average.add(self.network)
         self.watcher.step(value)
         return value
 

@@ -21,10 +21,11 @@ from kws_training.config import LISTENING, Settings, checked_unknown, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData, read_negatives
 from kws_training.distillation import ENHANCED, HIDDEN_LOSSES
+from kws_training.evenness import even_out
 from kws_training.finetune import FineTuning, HardTuning, start_of
 from kws_training.inputs import Inputs
 from kws_training.listening import ListeningData
-from kws_training.loop import NOTHING, TEACHER_FILE, Given, Run, Watcher, refuse_run
+from kws_training.loop import NOTHING, TEACHER_FILE, Given, Run, Watcher, accuracy, refuse_run
 from kws_training.networks import BiFSMN
 from kws_training.quantizers import DEFAULT, find
 from kws_training.topology import NETWORKS, Topology, deltas_of, network_name
@@ -201,7 +202,9 @@ def train(
         watcher.warn(f"Skipped {sentence}")
     if _listens(settings):
         data = ListeningData(data, negatives)
-    return train_on(data, out, settings, watcher, state, given, task.name, inputs.threshold, inputs.as_dict(), base)
+    return train_on(
+        data, out, settings, watcher, state, given, task.name, inputs.threshold, inputs.as_dict(), base, even=True
+    )
 
 
 def _listens(settings: Settings) -> bool:
@@ -229,6 +232,7 @@ def train_on(
     threshold: float = 0.5,
     inputs: dict[str, Any] | None = None,
     base: FoldedModel | None = None,
+    even: bool = False,
 ) -> FoldedModel | None:
     """As ``train``, on clips in memory and with the weights themselves of earlier runs.
 
@@ -236,6 +240,8 @@ def train_on(
         name: of the model.
         inputs: for the record.
         base: model to train further, with settings from ``kws_training.finetune.settings_from``.
+        even: whether the model, not the weights of the run, counts words alike that were not drawn alike
+            (``kws_training.evenness``).
     """
     reason = obstacle(settings.topology.binarizer, network_name(settings.topology))
     if reason:
@@ -250,7 +256,14 @@ def train_on(
     draw_curves(run.history, out / "curves.png")
     if reason:
         return None
-    figures = run.history[-1]["validation"]
+    last = run.history[-1]
+    figures = last.get("averaged", last["validation"])
+    evened = {}
+    if even and len(set(data.word_draws())) > 1:
+        even_out(network, data.word_draws())
+        figures = accuracy(network, data, settings.topology.deltas, run.device)
+        watcher.changed("words counted alike", figures)
+        evened = {"evened_draws": dict(zip(settings.words, data.word_draws(), strict=True))}
     provenance = {
         "recipe": {
             "stages": [f"{stage.name} {stage.epochs} epochs" for stage in settings.stages],
@@ -262,6 +275,7 @@ def train_on(
         **({"base_sha256": base.checkpoint_sha256} if base else {}),
         "data_sha256": data.hash,
         "training_clips": data.counts(),
+        **evened,
         "validation": {
             "clips": len(data.validation_labels),
             "balanced_accuracy": {delta: round(figure["balanced_accuracy"], 4) for delta, figure in figures.items()},

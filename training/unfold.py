@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from kws.errors import KwsError
 from kws.features import INPUT_STEPS, PRESETS
 from kws.model.folded import CLASS_SHIFT, CONV1_CHANNELS, CONV2_CHANNELS, KERNEL, FoldedModel, full_count
+from kws_training.averaging import NORMS
 from kws_training.layers import Switched
 from kws_training.networks import BiFSMN
 from kws_training.topology import Topology
@@ -130,9 +131,6 @@ def measure(network: BiFSMN, features: Iterable[Tensor]) -> None:
     for norm, moments in seen.items():
         _rebase(norm, *moments.result())
     _unit_gains(network)
-
-
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class _Moments:

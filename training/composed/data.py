@@ -71,6 +71,10 @@ class ComposedData:
         """Batches an epoch, of any size."""
         return self.composition.batches
 
+    def word_draws(self) -> list[int]:
+        """Draws of each word, as shares of one another: every word comes as often as any other."""
+        return [1] * len(self.task.words)
+
     def windows(self, count: int, seed: int) -> Iterator[Tensor]:
         """Features of ``count`` training windows as they are, in batches of 64: to measure statistics on."""
         windows, _ = draw(self.scenes, count, np.random.default_rng([self.seed, 1, seed]))
