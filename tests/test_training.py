@@ -197,10 +197,26 @@ def test_the_command_passes_every_setting_on(monkeypatch, tmp_path):
     assert given["inputs"] == Inputs(**paths, teacher=tmp_path / "t", threshold=0.6)
 
 
-def test_there_is_nothing_to_train_further_without_a_finished_run(tmp_path):
-    arguments = ["train", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--recipe", "running"]
+@pytest.mark.parametrize("more", [("running",), ("settling",), ("settling", "--teacher", "t")])
+def test_there_is_nothing_to_train_further_without_a_finished_run(tmp_path, more):
+    arguments = ["train", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--recipe", *more]
     result = CliRunner().invoke(application(), arguments)
     assert isinstance(result.exception, KwsError) and "--student RUN" in str(result.exception)
+
+
+def test_settling_goes_on_from_a_finished_student_with_the_teacher_it_had(uninterrupted, corpus, tmp_path):
+    folder = uninterrupted[0].folder
+    settings = new_settings(TASK, "settling", epochs=1, channels=64, hidden=64, blocks=4)
+    assert settings.warmup < new_settings(TASK, channels=64).warmup
+    settings = replace(settings, stages=tuple(replace(stage, rate=0.0) for stage in settings.stages))
+    settings = replace(settings, batch=16)
+    train(Inputs(corpus, student=folder), tmp_path / "run", settings, Watcher(), plain)
+    for name in ("teacher.pt", "student.pt"):
+        before, after = (checkpoint.load(at / name)["network"] for at in (folder, tmp_path / "run"))
+        for key, value in before.items():
+            assert "running_" in key or "num_batches" in key or torch.equal(after[key], value), (name, key)
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert [row["stage"] for row in record["epochs"]] == ["binary"]
 
 
 def of_binarizer(name: str, epochs: int | None = None) -> Settings:

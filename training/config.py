@@ -154,12 +154,20 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
         StageSettings(TEACHER, 10, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),
         StageSettings("binary", 24, 1e-3, 0.0, BUSY, unknown=0.6),
     ),
+    "settling": (StageSettings("binary", 24, 5e-4, 0.0, GENTLE, unknown=0.3),),
     "quick": (
         StageSettings(TEACHER, 8, 3e-3, 1e-2),
         StageSettings("activations", 3, 2e-3, 1e-4, GENTLE),
         StageSettings("binary", 8, 2e-3, 0.0, GENTLE),
     ),
 }
+
+
+OF_A_STUDENT = ("running", "settling")
+"""Recipes that train a finished run further."""
+
+SETTLING_WARMUP = 1.0
+"""Epochs: the network is trained already, and its rate a quarter of what it was."""
 
 
 def recipe(name: str, epochs: int | None = None) -> tuple[StageSettings, ...]:

@@ -17,7 +17,7 @@ from kws.model.fold import fold
 from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, MAX_HIDDEN, FoldedModel, require_names
 from kws_training import checkpoint
 from kws_training.blocks import obstacle
-from kws_training.config import LISTENING, Settings, checked_unknown, recipe
+from kws_training.config import LISTENING, SETTLING_WARMUP, TEACHER, Settings, checked_unknown, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData, read_negatives
 from kws_training.distillation import ENHANCED, HIDDEN_LOSSES
@@ -85,9 +85,10 @@ def new_settings(
     stages = recipe(recipe_name, epochs)
     if unknown is not None:
         stages = tuple(replace(stage, unknown=checked_unknown(unknown)) for stage in stages)
-    return Settings(
+    settings = Settings(
         task.words, task.fillers, topology, stages, seed=seed, distillation=distillation, depth_weights=weights
     )
+    return replace(settings, warmup=SETTLING_WARMUP) if recipe_name == "settling" else settings
 
 
 def resumed_settings(state: dict[str, Any]) -> Settings:
@@ -217,7 +218,7 @@ def _given(inputs: Inputs, settings: Settings) -> Given:
     return Given(
         load_teacher(found, settings) if found else None,
         load_student(inputs.student, settings) if inputs.student else None,
-        tune_teacher=inputs.teacher is None and inputs.student is not None,
+        tune_teacher=inputs.teacher is None and inputs.student is not None and settings.stages[0].name == TEACHER,
     )
 
 

@@ -79,8 +79,9 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            help="Stages: standard; quick for a try; listening, among other words; running, so for a --student; "
-            "of a --base: standard; noise, for rooms that are not quiet; listening, to make a listener of it."
+            help="Stages: standard; quick for a try; listening, among other words; of a --student: running, among "
+            "other words; settling, more epochs at a quarter of the rate; of a --base: standard; noise, for rooms that "
+            "are not quiet; listening, to make a listener of it."
         ),
     ] = "standard",
     network: Annotated[
@@ -136,6 +137,7 @@ def train(
     from kws.data.tasks import TASKS, task_of_words
     from kws.errors import KwsError
     from kws.model import load, resolve
+    from kws_training.config import OF_A_STUDENT
     from kws_training.display import TrainingDisplay
     from kws_training.finetune import settings_from
     from kws_training.inputs import Inputs
@@ -162,8 +164,8 @@ def train(
             refuse_beside_base(context, recipe)
             settings = settings_from(load(start), chosen, epochs, seed, unknown, recipe)
         else:
-            if recipe == "running" and not (teacher or student):
-                raise KwsError("--recipe running trains a finished run further; give that with --student RUN.")
+            if recipe in OF_A_STUDENT and not (student or (teacher and recipe == "running")):
+                raise KwsError(f"--recipe {recipe} trains a finished run further; give that with --student RUN.")
             settings = new_settings(
                 chosen,
                 recipe,
