@@ -140,6 +140,8 @@ def test_hashes_follow_what_matters_and_nothing_else():
     longer = replace(grid.schedule["int8"][0], epochs=2)
     changed = replace(grid, schedule={**grid.schedule, "int8": (longer,)})
     assert changed.digest(floats) == grid.digest(floats) and changed.digest(int8) != grid.digest(int8)
+    averaged = replace(grid.schedule["float"][0], average=0.0)
+    assert replace(grid, schedule={**grid.schedule, "float": (averaged,)}).digest(floats) != grid.digest(floats)
     assert grid.digest(floats) != grid.digest(replace(floats, seed=1))
     assert replace(grid, cells=()).digest(int8) == grid.digest(int8)
     assert replace(grid, batch=8).digest(int8) != grid.digest(int8)

@@ -173,6 +173,21 @@ def test_an_interrupted_rival_ends_with_the_same_weights(data, uninterrupted, tm
     assert all(torch.equal(result[key], value) for key, value in uninterrupted[1].items())
 
 
+def test_a_rivals_average_is_the_same_after_an_interruption(data, tmp_path):  # noqa: F811
+    class StopAtTheEnd(Watcher):
+        def changed(self, what, figures):
+            raise KeyboardInterrupt
+
+    settings = replace(SETTINGS, stages=(replace(STAGES[0], average=1.0), STAGES[1]))
+    whole = RivalRun(tmp_path / "whole", settings, data, Watcher())
+    weights = whole.train().state_dict()
+    assert [("averaged" in row) for row in whole.history] == [False, True, False]
+    with pytest.raises(KeyboardInterrupt):
+        RivalRun(tmp_path / "part", settings, data, StopAtTheEnd()).train()
+    resumed = RivalRun(tmp_path / "part", settings, data, Watcher(), load_state(tmp_path / "part")).train().state_dict()
+    assert all(torch.equal(resumed[key], value) for key, value in weights.items())
+
+
 def test_int8_starts_from_the_float_run_of_another_folder(data, uninterrupted, tmp_path):  # noqa: F811
     folder, weights, history = uninterrupted
     start = load_rival(folder / "float.pt").state_dict()

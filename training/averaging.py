@@ -61,21 +61,23 @@ class Average:
 
 @torch.no_grad()
 def measure_norms(network: nn.Module, features: Iterable[Tensor], deltas: tuple[int, ...]) -> None:
-    """Gives every batch norm the mean statistics of ``features``, which the network sees as in training.
+    """Gives every batch norm the mean statistics of ``features``, which it normalises by each batch's own meanwhile.
 
     Args:
-        network: left in training mode.
+        network: left in eval mode.
         features: float32 [batch, n_mels, frames] each.
         deltas: depths to run.
     """
+    network.eval()  # no dropout, whose draws would differ after an interruption
     norms = [module for module in network.modules() if isinstance(module, NORMS)]
     momentum = [norm.momentum for norm in norms]
     for norm in norms:
+        norm.train()
         # A mean of all batches, which starts anew where a norm runs, and else leaves it as it was.
         norm.num_batches_tracked.zero_()
         norm.momentum = None
-    network.train()
     for batch in features:
         network(batch, deltas)
     for norm, value in zip(norms, momentum, strict=True):
         norm.momentum = value
+    network.eval()

@@ -261,7 +261,7 @@ class Run:
                 self._start_student()
             elif not is_last and stages[self.stage_index].name != stages[self.stage_index - 1].name:
                 self.network.start_weights()
-            self.next_epoch, self.optimizer_state, self.average, self.average_state = 0, None, None, None
+            self.next_epoch, self.optimizer_state = 0, None
             self._save(None)
         self.network.set_stage(ARITHMETIC.get(stages[-1].name, stages[-1].name))
         self.network.eval()
@@ -356,6 +356,7 @@ class Run:
         self.average = Average(self.network, stage.average)
         if self.average_state is not None:
             self.average.restore(self.average_state)
+            self.average_state = None
 
     def _settle(self, stage: StageSettings, deltas: tuple[int, ...], average: Average) -> None:
         """The network becomes the average of its steps; its norms are measured on what a further epoch would draw."""
@@ -368,6 +369,7 @@ class Run:
         measure_norms(self.network, features, deltas)
         figures = accuracy(self.network, self.data, deltas, self.device)
         self.history[-1]["averaged"] = figures
+        self.average = None
         self.watcher.changed("weights averaged", figures)
 
     def _optimizer(self, stage: StageSettings) -> torch.optim.Optimizer:

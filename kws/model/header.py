@@ -200,7 +200,8 @@ def model_header(model: FoldedModel, name: str) -> str:
 
 
 def _model_banner(model: FoldedModel, name: str, data: str) -> list[str]:
-    depths = ", ".join(f"{depth.delta} ({len(depth.passes)} blocks)" for depth in model.depths)
+    counts = [(depth.delta, len(depth.passes)) for depth in model.depths]
+    depths = ", ".join(f"{delta} ({count} {'block' if count == 1 else 'blocks'})" for delta, count in counts)
     return [
         f"The model '{name}', {GENERATED}. kws {kws.__version__}.",
         "",

@@ -118,7 +118,7 @@ class Grid:
             "task": [self.task.words, self.task.fillers],
             "preset": asdict(PRESETS[self.preset]),
             "batch": self.batch,
-            "schedule": {kind: [asdict(stage) for stage in self.schedule[kind]] for kind in kinds},
+            "schedule": {kind: [_told(stage) for stage in self.schedule[kind]] for kind in kinds},
             "cell": own,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -126,6 +126,11 @@ class Grid:
     def folder(self, cell: Cell) -> str:
         """Name of the folder that the cell is trained in."""
         return f"{cell.title}-{self.digest(cell)[:10]}"
+
+
+def _told(stage: StageSettings) -> dict[str, Any]:
+    """What a stage's settings are told by. Without an average they are what they were before there were averages."""
+    return {key: value for key, value in asdict(stage).items() if (key, value) != ("average", None)}
 
 
 def read_grid(path: Path) -> Grid:
