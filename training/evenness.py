@@ -2,8 +2,8 @@
 
 A word of few recordings is drawn less often than others in training, so that it is not learned by heart; but a task
 counts all words alike. A network that was trained on words in shares p answers as one of equal shares would once log p
-is taken from their logits: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, section 4.1. The classes
-of no word keep what they have: how often other speech comes is for thresholds to say.
+is taken from their logits: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, whose post-hoc form this
+is. The classes of no word keep what they have: how often other speech comes is for thresholds to say.
 """
 
 from __future__ import annotations
