@@ -32,8 +32,6 @@ class StageSettings:
         smoothing: of the labels (Szegedy et al., 2016), for a teacher alone.
         average: at the end the weights become the average of all steps, step t counted as t to this power
             (``kws_training.averaging``); None leaves them as the last step left them.
-        freezing: of a binary stage alone: changes of sign a step above which a weight is frozen at the end
-            (``kws_training.freezing``); 0 freezes none.
     """
 
     name: str
@@ -45,7 +43,6 @@ class StageSettings:
     identity: float = 0.0
     smoothing: float = 0.0
     average: float | None = None
-    freezing: float = 0.0
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> StageSettings:
@@ -157,7 +154,7 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
         StageSettings(TEACHER, 10, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),
         StageSettings("binary", 24, 1e-3, 0.0, BUSY, unknown=0.6),
     ),
-    "settling": (StageSettings("binary", 24, 5e-4, 0.0, GENTLE, unknown=0.3, freezing=0.002),),
+    "settling": (StageSettings("binary", 24, 5e-4, 0.0, GENTLE, unknown=0.3),),
     "quick": (
         StageSettings(TEACHER, 8, 3e-3, 1e-2),
         StageSettings("activations", 3, 2e-3, 1e-4, GENTLE),

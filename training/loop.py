@@ -27,7 +27,6 @@ from kws_training.averaging import MEASURED_BATCHES, Average, measure_norms
 from kws_training.config import LISTENING, TEACHER, Settings, StageSettings
 from kws_training.dataset import TrainingData
 from kws_training.distillation import HIDDEN_LOSSES, answer_loss
-from kws_training.freezing import Freezer
 from kws_training.memory import keep_freed_memory
 from kws_training.networks import BiFSMN
 
@@ -166,9 +165,7 @@ class Run:
         self.stage_index, self.next_epoch = 0, 0
         self.optimizer_state: dict[str, Any] | None = None
         self.average: Average | None = None
-        self.freezer: Freezer | None = None
         self.average_state: dict[str, Any] | None = None
-        self.freezer_state: dict[str, Any] | None = None
         self.history: list[dict[str, Any]] = []
         if state is None:
             refuse_run(folder)
@@ -199,7 +196,7 @@ class Run:
         self.inputs = self.inputs or json.loads(state["inputs"])
         self.stage_index, self.next_epoch = state["stage"], state["epoch"]
         self.optimizer_state, self.history = state["optimizer"], json.loads(state["history"])
-        self.average_state, self.freezer_state = state.get("average"), state.get("freezer")
+        self.average_state = state.get("average")
 
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
         checkpoint.save(
@@ -217,7 +214,6 @@ class Run:
                 "epoch": self.next_epoch,
                 "optimizer": optimizer.state_dict() if optimizer else None,
                 "average": self.average.state() if self.average else None,
-                "freezer": self.freezer.state() if self.freezer else None,
                 "history": json.dumps(self.history),
             },
         )
@@ -331,9 +327,8 @@ class Run:
         optimizer = self._optimizer(stage)
         if self.optimizer_state is not None:
             optimizer.load_state_dict(self.optimizer_state)
-        steps = self.data.steps(self.settings.batch, stage.unknown)
-        self._begin_freezing(stage, steps)
         self._begin_average(stage)
+        steps = self.data.steps(self.settings.batch, stage.unknown)
         self.watcher.stage(stage, steps)
         with SummaryWriter(str(self.folder / "tensorboard")) as writer:
             for epoch in range(self.next_epoch, stage.epochs):
@@ -352,17 +347,8 @@ class Run:
                 writer.add_scalar(f"{stage.name}/loss", loss, count)
                 for delta, figure in figures.items():
                     writer.add_scalar(f"{stage.name}/balanced_accuracy_{delta}", figure["balanced_accuracy"], count)
-        self.freezer = None
         if self.average:
             self._finish_average(stage, deltas, self.average)
-
-    def _begin_freezing(self, stage: StageSettings, steps: int) -> None:
-        if not stage.freezing:
-            return
-        self.freezer = Freezer(self.network, stage.freezing, steps * stage.epochs)
-        if self.freezer_state is not None:
-            self.freezer.restore(self.freezer_state)
-            self.freezer_state = None
 
     def _begin_average(self, stage: StageSettings) -> None:
         if stage.average is None:
@@ -445,8 +431,6 @@ class Run:
         loss.backward()
         optimizer.step()
         self.network.constrain()
-        if self.freezer:
-            self.freezer.step()
         if self.average:
             self.average.add(self.network)
         self.watcher.step(value)

@@ -129,9 +129,8 @@ class Grid:
 
 
 def _told(stage: StageSettings) -> dict[str, Any]:
-    """What a stage's settings are told by: what does nothing is left out, as before there was such a setting."""
-    nothing = {"average": None, "freezing": 0.0}
-    return {key: value for key, value in asdict(stage).items() if key not in nothing or value != nothing[key]}
+    """What a stage's settings are told by. Without an average they are what they were before there were averages."""
+    return {key: value for key, value in asdict(stage).items() if (key, value) != ("average", None)}
 
 
 def read_grid(path: Path) -> Grid:
