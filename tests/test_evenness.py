@@ -13,7 +13,8 @@ from kws.model import load
 from kws_training import checkpoint
 from kws_training.config import StageSettings
 from kws_training.dataset import TrainingData
-from kws_training.evenness import even_out
+from kws_training.evenness import draws_of, even_out, put_back
+from kws_training.finetune import settings_from, start_of
 from kws_training.inputs import Inputs
 from kws_training.loop import Watcher
 from kws_training.networks import BiFSMN
@@ -28,16 +29,19 @@ def test_answers_are_those_of_equal_shares_by_bayes_rule():
     topology = Topology(n_classes=5, channels=64, hidden=64, n_blocks=4)
     network = BiFSMN(topology).eval()
     features = torch.randn(3, 32, 32) * 20 - 45
-    draws = np.array([4.0, 1.0, 10.0])
+    names, draws = ["a", "b", "c", "_unknown_", "_silence_"], {"a": 4, "b": 1, "c": 10}
     with torch.no_grad():
         before = {delta: out[0].softmax(1).numpy() for delta, out in network(features).items()}
-        even_out(network, draws)
+        even_out(network, names, draws)
         after = {delta: out[0].softmax(1).numpy() for delta, out in network(features).items()}
+        put_back(network, names, draws)
+        back = {delta: out[0].softmax(1).numpy() for delta, out in network(features).items()}
     # The prior of a word was its share; now it is the mean word's. The last two classes keep theirs.
-    factor = np.array([*(draws.mean() / draws), 1.0, 1.0])
+    factor = np.array([5 / 4, 5 / 1, 5 / 10, 1.0, 1.0])
     for delta in topology.deltas:
         wanted = before[delta] * factor
         assert np.allclose(after[delta], wanted / wanted.sum(1, keepdims=True), atol=1e-6)
+        assert np.allclose(back[delta], before[delta], atol=1e-6)
 
 
 @pytest.fixture
@@ -83,10 +87,27 @@ def test_words_of_as_many_recordings_need_nothing(data, tmp_path):  # noqa: F811
     assert "evened_draws" not in model.provenance
 
 
-def test_a_grid_compares_networks_as_trained(uneven, tmp_path):
+def test_without_being_asked_for_it_changes_nothing(uneven, tmp_path):
     data = TrainingData(scan(uneven), TASK, PRESETS["bifsmn"], 0, 0.5, plain)  # noqa: F811
     model = train_on(data, tmp_path / "run", BRIEF, Watcher(), name="tones")
     trained = checkpoint.load(tmp_path / "run" / "student.pt")["network"]
     assert "evened_draws" not in model.provenance
     for depth in model.depths:
         assert np.array_equal(depth.class_bias, trained[f"class_bias.{depth.delta}"].numpy())
+
+
+def test_what_is_trained_on_from_a_model_starts_as_it_was_trained(uneven, tmp_path):
+    out = tmp_path / "run"
+    model = train(Inputs(uneven, name="tones"), out, BRIEF, Watcher(), plain)
+    trained = checkpoint.load(out / "student.pt")["network"]
+    data = TrainingData(scan(uneven), TASK, PRESETS["bifsmn"], 0, 0.5, plain)  # noqa: F811
+    start = start_of(model, settings_from(model, TASK), data)
+    for delta in model.deltas:
+        assert torch.allclose(start[f"class_bias.{delta}"], trained[f"class_bias.{delta}"], atol=1e-5)
+
+
+@pytest.mark.parametrize("draws", [None, 3, {"low": 0}, {"low": "many"}, {"low": 1.5, "high": 2}])
+def test_a_provenance_that_says_nothing_usable_is_passed_over(uneven, tmp_path, draws):
+    model = train(Inputs(uneven, name="tones"), tmp_path / "run", BRIEF, Watcher(), plain)
+    assert draws_of(model) == model.provenance["evened_draws"]
+    assert draws_of(replace(model, provenance={"evened_draws": draws})) == {}

@@ -26,7 +26,7 @@ from kws_training.dataset import SPEECH_CUT, TrainingData
 from kws_training.display import TrainingDisplay
 from kws_training.inputs import Inputs
 from kws_training.loop import Given, Run, Watcher, learning_rate, load_state
-from kws_training.run import load_student, load_teacher, new_settings, resumed_inputs, resumed_settings, train
+from kws_training.run import load_student, load_teacher, new_settings, resumed_inputs, resumed_settings, settled, train
 from kws_training.speech import Speech
 from kws_training.topology import Topology
 
@@ -206,9 +206,12 @@ def test_there_is_nothing_to_train_further_without_a_finished_run(tmp_path, more
 
 def test_settling_goes_on_from_a_finished_student_with_the_teacher_it_had(uninterrupted, corpus, tmp_path):
     folder = uninterrupted[0].folder
-    settings = new_settings(TASK, "settling", epochs=1, channels=64, hidden=64, blocks=4)
+    settings = settled(new_settings(TASK, "settling", epochs=1, channels=64, hidden=64, blocks=4), folder)
     assert settings.warmup < new_settings(TASK, channels=64).warmup
-    settings = replace(settings, stages=tuple(replace(stage, rate=0.0) for stage in settings.stages))
+    (stage,) = settings.stages
+    assert stage == replace(SETTINGS.stages[-1], epochs=1, rate=SETTINGS.stages[-1].rate / 4)
+    assert settled(new_settings(TASK, "settling"), folder, unknown=3.0).stages[0].unknown == 3.0
+    settings = replace(settings, stages=(replace(stage, rate=0.0),))
     settings = replace(settings, batch=16)
     train(Inputs(corpus, student=folder), tmp_path / "run", settings, Watcher(), plain)
     for name in ("teacher.pt", "student.pt"):
@@ -217,6 +220,20 @@ def test_settling_goes_on_from_a_finished_student_with_the_teacher_it_had(uninte
             assert "running_" in key or "num_batches" in key or torch.equal(after[key], value), (name, key)
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert [row["stage"] for row in record["epochs"]] == ["binary"]
+
+
+def test_settling_is_not_for_students_of_another_kind(tmp_path):
+    listening = replace(SETTINGS, stages=(StageSettings("listening", 1, 1e-3, 0.0),))
+    checkpoint.save(tmp_path / "student.pt", {"settings": json.dumps(listening.as_dict()), "network": {}})
+    with pytest.raises(KwsError, match="its last stage is 'listening'"):
+        settled(new_settings(TASK, "settling"), tmp_path)
+
+
+def test_a_given_student_is_through_its_binarizers_schedule(data, uninterrupted, tmp_path):
+    folder = uninterrupted[0].folder
+    given = Given(load_teacher(folder, SETTINGS), load_student(folder, SETTINGS))
+    assert Run(tmp_path / "on", FURTHER, data, Watcher(), given=given)._student_progress(0.0) == 1.0
+    assert Run(tmp_path / "new", SETTINGS, data, Watcher())._student_progress(0.0) == 0.0
 
 
 def of_binarizer(name: str, epochs: int | None = None) -> Settings:

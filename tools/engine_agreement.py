@@ -21,9 +21,10 @@ from kws.data.tasks import scan
 from kws.engine import Engine
 from kws.errors import KwsError
 from kws.features import place_clip
-from kws.model import load
+from kws.model import FoldedModel, load
 from kws_training import checkpoint, folded
 from kws_training.config import Settings
+from kws_training.evenness import draws_of, even_out
 from kws_training.features import LogMel
 from kws_training.networks import BiFSMN
 
@@ -43,13 +44,17 @@ def windows(data: Path, split: str, preset) -> np.ndarray:
     return np.stack(found)
 
 
-def unfolded(path: Path) -> BiFSMN:
-    """The trained network of a checkpoint, in float64 so that its own rounding plays no part."""
+def unfolded(path: Path, model: FoldedModel) -> BiFSMN:
+    """The trained network of a checkpoint, as ``model`` was folded from it; in float64, so that its own rounding plays
+    no part.
+    """
     content = checkpoint.load(path)
     network = BiFSMN(Settings.from_dict(json.loads(content["settings"])).topology)
     network.load_state_dict(content["network"])
     network.set_stage("binary")
-    return network.double().eval()
+    network.double()
+    even_out(network, model.class_names, draws_of(model))
+    return network.eval()
 
 
 def main() -> None:
@@ -63,7 +68,7 @@ def main() -> None:
 
     model = load(options.model)
     engine, log_mel = Engine(model), LogMel(model.preset)
-    network = unfolded(options.checkpoint) if options.checkpoint else None
+    network = unfolded(options.checkpoint, model) if options.checkpoint else None
     pcm = windows(options.data, options.split, model.preset)
     result: dict = {"clips": len(pcm), "split": options.split, "feature_difference_db": 0.0, "depths": {}}
     for delta in model.deltas:

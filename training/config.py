@@ -11,6 +11,7 @@ from kws_training.distillation import ENHANCED
 from kws_training.topology import Topology
 
 TEACHER = "teacher"
+SETTLING = "settling"
 LISTENING = "listening"
 """A stage like "binary" whose windows are composed as a stream has them (``kws_training.listening``)."""
 
@@ -154,7 +155,8 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
         StageSettings(TEACHER, 10, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),
         StageSettings("binary", 24, 1e-3, 0.0, BUSY, unknown=0.6),
     ),
-    "settling": (StageSettings("binary", 24, 5e-4, 0.0, GENTLE, unknown=0.3),),
+    # The draws are the student's own.
+    SETTLING: (StageSettings("binary", 24, 5e-4, 0.0, GENTLE, unknown=0.3),),
     "quick": (
         StageSettings(TEACHER, 8, 3e-3, 1e-2),
         StageSettings("activations", 3, 2e-3, 1e-4, GENTLE),
@@ -163,7 +165,7 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
 }
 
 
-OF_A_STUDENT = ("running", "settling")
+OF_A_STUDENT = ("running", SETTLING)
 """Recipes that train a finished run further."""
 
 SETTLING_WARMUP = 1.0

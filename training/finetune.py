@@ -23,6 +23,7 @@ from kws_training.augment import GENTLE, NOISY, Augmentation
 from kws_training.config import LISTENING, TEACHER, Settings, StageSettings, checked_epochs, checked_unknown
 from kws_training.dataset import TrainingData
 from kws_training.distillation import ANSWERS_ALONE
+from kws_training.evenness import draws_of, put_back
 from kws_training.loop import NOTHING, Given, Run, Watcher
 from kws_training.networks import BiFSMN
 from kws_training.topology import Topology
@@ -204,6 +205,7 @@ def start_of(base: FoldedModel, settings: Settings, data: TrainingData) -> dict[
     """What ``FineTuning`` starts from: ``base`` unfolded, the classes that stay, norms measured on training clips."""
     network = unfold(base, settings.topology.preset, settings.topology.n_classes)
     keep_classes(network, base, data.task.class_names)
+    put_back(network, data.task.class_names, draws_of(base))
     stage = settings.stages[0]
     batches = data.epoch(0, 0, settings.batch, stage.unknown, stage.augmentation)
     measure(network, (features for features, _, _ in islice(batches, MEASURED_BATCHES)))

@@ -30,7 +30,7 @@ from kws_training.distillation import HIDDEN_LOSSES, answer_loss
 from kws_training.memory import keep_freed_memory
 from kws_training.networks import BiFSMN
 
-CHECKPOINT, TEACHER_FILE = "checkpoint.pt", "teacher.pt"
+CHECKPOINT, TEACHER_FILE, STUDENT_FILE = "checkpoint.pt", "teacher.pt", "student.pt"
 TEACHER_DELTAS = (1,)
 ARITHMETIC = {TEACHER: "float", LISTENING: "binary"}
 """What a stage's network computes in, where that is not the stage's name."""
@@ -267,7 +267,7 @@ class Run:
         self.network.eval()
         if stages[-1].name == TEACHER:
             return self.network
-        checkpoint.save(self.folder / "student.pt", self._portable(self.network.state_dict()))
+        checkpoint.save(self.folder / STUDENT_FILE, self._portable(self.network.state_dict()))
         return self.network
 
     def _keep_teacher(self) -> None:
@@ -360,7 +360,6 @@ class Run:
 
     def _finish_average(self, stage: StageSettings, deltas: tuple[int, ...], average: Average) -> None:
         """The network becomes the average of its steps; its norms are measured on what a further epoch would draw."""
-        self._prepare_epoch(stage.epochs, deltas)
         average.put_into(self.network)
         batches = self.data.epoch(
             self.stage_index, stage.epochs, self.settings.batch, stage.unknown, stage.augmentation
@@ -437,7 +436,12 @@ class Run:
         return value
 
     def _student_progress(self, epochs: float) -> float:
-        """The part of the student's epochs that is done, 0..1, ``epochs`` into the stage: for binarizers' schedules."""
+        """The part of the student's epochs that is done, 0..1, ``epochs`` into the stage: for binarizers' schedules.
+
+        A student that is given has been through them.
+        """
+        if self.student_state is not None:
+            return 1.0
         stages = self.settings.stages
         done = sum(stage.epochs for stage in stages[: self.stage_index] if stage.name != TEACHER)
         return (done + epochs) / sum(stage.epochs for stage in stages if stage.name != TEACHER)

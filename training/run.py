@@ -17,15 +17,15 @@ from kws.model.fold import fold
 from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, MAX_HIDDEN, FoldedModel, require_names
 from kws_training import checkpoint
 from kws_training.blocks import obstacle
-from kws_training.config import LISTENING, SETTLING_WARMUP, TEACHER, Settings, checked_unknown, recipe
+from kws_training.config import LISTENING, SETTLING, SETTLING_WARMUP, TEACHER, Settings, checked_unknown, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData, read_negatives
 from kws_training.distillation import ENHANCED, HIDDEN_LOSSES
-from kws_training.evenness import even_out
+from kws_training.evenness import EVENED, even_out
 from kws_training.finetune import FineTuning, HardTuning, start_of
 from kws_training.inputs import Inputs
 from kws_training.listening import ListeningData
-from kws_training.loop import NOTHING, TEACHER_FILE, Given, Run, Watcher, accuracy, refuse_run
+from kws_training.loop import NOTHING, STUDENT_FILE, TEACHER_FILE, Given, Run, Watcher, accuracy, refuse_run
 from kws_training.networks import BiFSMN
 from kws_training.quantizers import DEFAULT, find
 from kws_training.topology import NETWORKS, Topology, deltas_of, network_name
@@ -88,7 +88,26 @@ def new_settings(
     settings = Settings(
         task.words, task.fillers, topology, stages, seed=seed, distillation=distillation, depth_weights=weights
     )
-    return replace(settings, warmup=SETTLING_WARMUP) if recipe_name == "settling" else settings
+    return replace(settings, warmup=SETTLING_WARMUP) if recipe_name == SETTLING else settings
+
+
+def settled(settings: Settings, student: Path, unknown: float | None = None) -> Settings:
+    """Settings of the recipe ``SETTLING``, with the draws of the student's own last stage, at a quarter of its rate.
+
+    Args:
+        settings: from ``new_settings``.
+        student: folder of a finished run.
+        unknown: as of ``new_settings``, in place of the student's.
+
+    Raises:
+        KwsError: no folder of a finished run, or one of another kind.
+    """
+    made = Settings.from_dict(json.loads(checkpoint.load(student / STUDENT_FILE)["settings"]))
+    last, (stage,) = made.stages[-1], settings.stages
+    if last.name != stage.name:
+        raise KwsError(f"{student}: its last stage is '{last.name}'; settling goes on from a '{stage.name}' one.")
+    unknown = last.unknown if unknown is None else unknown
+    return replace(settings, stages=(replace(last, epochs=stage.epochs, rate=last.rate / 4.0, unknown=unknown),))
 
 
 def resumed_settings(state: dict[str, Any]) -> Settings:
@@ -131,7 +150,7 @@ def load_student(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
     """
     if path.is_file():
         raise KwsError(f"{path}: a file; give the run folder, whose teacher goes with its student.")
-    content = checkpoint.load(path / "student.pt")
+    content = checkpoint.load(path / STUDENT_FILE)
     made = Settings.from_dict(json.loads(content["settings"]))
     if made.words != settings.words or made.topology != settings.topology:
         raise KwsError(
@@ -259,12 +278,12 @@ def train_on(
         return None
     last = run.history[-1]
     figures = last.get("averaged", last["validation"])
-    evened = {}
-    if even and len(set(data.word_draws())) > 1:
-        even_out(network, data.word_draws())
+    draws = dict(zip(settings.words, data.word_draws(), strict=True))
+    is_evened = even and len(set(draws.values())) > 1
+    if is_evened:
+        even_out(network, settings.words, draws)
         figures = accuracy(network, data, settings.topology.deltas, run.device)
         watcher.changed("words counted alike", figures)
-        evened = {"evened_draws": dict(zip(settings.words, data.word_draws(), strict=True))}
     provenance = {
         "recipe": {
             "stages": [f"{stage.name} {stage.epochs} epochs" for stage in settings.stages],
@@ -276,12 +295,12 @@ def train_on(
         **({"base_sha256": base.checkpoint_sha256} if base else {}),
         "data_sha256": data.hash,
         "training_clips": data.counts(),
-        **evened,
+        **({EVENED: draws} if is_evened else {}),
         "validation": {
             "clips": len(data.validation_labels),
             "balanced_accuracy": {delta: round(figure["balanced_accuracy"], 4) for delta, figure in figures.items()},
         },
     }
-    model = to_model(network, settings, name or out.name, threshold, checkpoint.digest(out / "student.pt"), provenance)
+    model = to_model(network, settings, name or out.name, threshold, checkpoint.digest(out / STUDENT_FILE), provenance)
     save(model, out / RUN_MODEL)
     return model

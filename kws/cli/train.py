@@ -137,12 +137,12 @@ def train(
     from kws.data.tasks import TASKS, task_of_words
     from kws.errors import KwsError
     from kws.model import load, resolve
-    from kws_training.config import OF_A_STUDENT
+    from kws_training.config import OF_A_STUDENT, SETTLING
     from kws_training.display import TrainingDisplay
     from kws_training.finetune import settings_from
     from kws_training.inputs import Inputs
     from kws_training.loop import load_state
-    from kws_training.run import new_settings, resumed_inputs, resumed_settings
+    from kws_training.run import new_settings, resumed_inputs, resumed_settings, settled
     from kws_training.run import train as run
 
     state = None
@@ -180,5 +180,7 @@ def train(
                 distillation=distillation,
                 unknown=unknown,
             )
+            if recipe == SETTLING and student:
+                settings = settled(settings, student, unknown)
     with TrainingDisplay(settings, out) as display:
         run(inputs, out, settings, display, display.reading, state)

@@ -12,7 +12,7 @@ from kws_training.compare.grid import FLOAT_BITS, Cell, Grid
 from kws_training.config import Settings
 from kws_training.dataset import TrainingData
 from kws_training.distillation import ENHANCED
-from kws_training.loop import CHECKPOINT, Given, Run, Watcher, load_state
+from kws_training.loop import CHECKPOINT, STUDENT_FILE, TEACHER_FILE, Given, Run, Watcher, load_state
 from kws_training.networks import BiFSMN
 from kws_training.quantizers import DEFAULT
 from kws_training.rivals import RivalTopology
@@ -57,7 +57,7 @@ def settings(cell: Cell, grid: Grid) -> Settings | RivalSettings:
 def weights_file(cell: Cell) -> str:
     """Name of the checkpoint that a finished cell leaves."""
     if cell.is_own:
-        return "teacher.pt" if cell.bits == FLOAT_BITS else "student.pt"
+        return TEACHER_FILE if cell.bits == FLOAT_BITS else STUDENT_FILE
     return "float.pt" if cell.bits == FLOAT_BITS else "int8.pt"
 
 

@@ -41,7 +41,7 @@ from kws_training.composed.pieces import Pieces
 from kws_training.composed.scenes import Manner
 from kws_training.config import Settings
 from kws_training.finetune import HardTuning, settings_of
-from kws_training.loop import CHECKPOINT, Watcher, composition_of, load_state
+from kws_training.loop import CHECKPOINT, STUDENT_FILE, Watcher, composition_of, load_state
 from kws_training.own_words.data import SceneData
 from kws_training.own_words.pieces import Progress, read_pieces
 from kws_training.run import to_model
@@ -219,7 +219,7 @@ def _train(
         "data_sha256": data.hash,
         "training_clips": data.counts(),
     }
-    return to_model(trained, settings, project.name, 0.5, checkpoint.digest(project.run / "student.pt"), provenance)
+    return to_model(trained, settings, project.name, 0.5, checkpoint.digest(project.run / STUDENT_FILE), provenance)
 
 
 def _start(base: FoldedModel) -> str:
