@@ -155,7 +155,7 @@ RECIPES: dict[str, tuple[StageSettings, ...]] = {
         StageSettings(TEACHER, 10, 1e-3, 5e-2, BUSY_STRONG, unknown=0.6, identity=0.5),
         StageSettings("binary", 24, 1e-3, 0.0, BUSY, unknown=0.6),
     ),
-    # The draws are the student's own.
+    # For its epochs: the rest is the student's own (``kws_training.run.settled``).
     SETTLING: (StageSettings("binary", 24, 5e-4, 0.0, GENTLE, unknown=0.3),),
     "quick": (
         StageSettings(TEACHER, 8, 3e-3, 1e-2),

@@ -17,7 +17,7 @@ from kws.model.fold import fold
 from kws.model.folded import MAX_BLOCKS, MAX_CHANNELS, MAX_HIDDEN, FoldedModel, require_names
 from kws_training import checkpoint
 from kws_training.blocks import obstacle
-from kws_training.config import LISTENING, SETTLING, SETTLING_WARMUP, TEACHER, Settings, checked_unknown, recipe
+from kws_training.config import LISTENING, SETTLING_WARMUP, TEACHER, Settings, checked_unknown, recipe
 from kws_training.curves import draw_curves
 from kws_training.dataset import Progress, TrainingData, read_negatives
 from kws_training.distillation import ENHANCED, HIDDEN_LOSSES
@@ -85,10 +85,9 @@ def new_settings(
     stages = recipe(recipe_name, epochs)
     if unknown is not None:
         stages = tuple(replace(stage, unknown=checked_unknown(unknown)) for stage in stages)
-    settings = Settings(
+    return Settings(
         task.words, task.fillers, topology, stages, seed=seed, distillation=distillation, depth_weights=weights
     )
-    return replace(settings, warmup=SETTLING_WARMUP) if recipe_name == SETTLING else settings
 
 
 def settled(settings: Settings, student: Path, unknown: float | None = None) -> Settings:
@@ -102,12 +101,13 @@ def settled(settings: Settings, student: Path, unknown: float | None = None) -> 
     Raises:
         KwsError: no folder of a finished run, or one of another kind.
     """
-    made = Settings.from_dict(json.loads(checkpoint.load(student / STUDENT_FILE)["settings"]))
+    made, _ = _student_of(student)
     last, (stage,) = made.stages[-1], settings.stages
     if last.name != stage.name:
         raise KwsError(f"{student}: its last stage is '{last.name}'; settling goes on from a '{stage.name}' one.")
     unknown = last.unknown if unknown is None else unknown
-    return replace(settings, stages=(replace(last, epochs=stage.epochs, rate=last.rate / 4.0, unknown=unknown),))
+    settling = replace(last, epochs=stage.epochs, rate=last.rate / 4.0, unknown=unknown)
+    return replace(settings, stages=(settling,), warmup=SETTLING_WARMUP)
 
 
 def resumed_settings(state: dict[str, Any]) -> Settings:
@@ -148,16 +148,21 @@ def load_student(path: Path, settings: Settings) -> dict[str, torch.Tensor]:
     Raises:
         KwsError: no folder of a finished run, or a student of other words, binarizer or shape.
     """
-    if path.is_file():
-        raise KwsError(f"{path}: a file; give the run folder, whose teacher goes with its student.")
-    content = checkpoint.load(path / STUDENT_FILE)
-    made = Settings.from_dict(json.loads(content["settings"]))
+    made, network = _student_of(path)
     if made.words != settings.words or made.topology != settings.topology:
         raise KwsError(
             f"{path}: a student of {', '.join(made.words)}, or of another --network, --preset or --binarizer; "
             "give one of the same."
         )
-    return content["network"]
+    return network
+
+
+def _student_of(path: Path) -> tuple[Settings, dict[str, torch.Tensor]]:
+    """How the student that an earlier run left in its folder was made, and its weights."""
+    if path.is_file():
+        raise KwsError(f"{path}: a file; give the run folder, whose teacher goes with its student.")
+    content = checkpoint.load(path / STUDENT_FILE)
+    return Settings.from_dict(json.loads(content["settings"])), content["network"]
 
 
 def to_model(
