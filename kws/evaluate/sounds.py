@@ -111,18 +111,23 @@ def hear_recording(
         KwsError: either cannot be read.
     """
     known = read_labels(labels) if labels else []
-    track = record(model, _told(stretches(path), progress), deltas)
     if labels:
-        require_within(known, track.samples - GAP, labels, path)
-    return Sound(str(path), track, known)
+        require_within(known, labels, path)
+    return Sound(str(path), record(model, _told(stretches(path), progress), deltas), known)
 
 
-def require_within(labels: Sequence[Label], samples: int, track: Path, recording: Path) -> None:
-    """Raises KwsError where a label of ``track`` ends after ``recording`` of so many samples: it is of another one."""
+def require_within(labels: Sequence[Label], track: Path, recording: Path) -> None:
+    """Raises KwsError where a label of ``track`` ends after ``recording``, so that it is of another one, or where that
+    cannot be read.
+    """
     last = max((label.end for label in labels), default=0)
-    if last > samples + ROUNDED:
+    try:
+        seconds = soundfile.info(recording).duration
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _unreadable(recording, error) from error
+    if last > seconds * SAMPLE_RATE + ROUNDED:
         raise KwsError(
-            f"{track}: a label ends at {last / SAMPLE_RATE:.1f} s, and {recording} at {samples / SAMPLE_RATE:.1f} s; "
+            f"{track}: a label ends at {last / SAMPLE_RATE:.1f} s, and {recording} at {seconds:.1f} s; "
             "give the label track of this recording."
         )
 
@@ -169,7 +174,7 @@ def stretches(path: Path) -> Iterator[NDArray[np.int16]]:
             while long and len(block := file.read(_STRETCH, dtype="float32", always_2d=True)):
                 yield to_int16(np.nan_to_num(block.mean(axis=1)))
     except (soundfile.LibsndfileError, OSError) as error:
-        raise KwsError(f"{path}: not a readable recording ({error}); remove it or record it again.") from error
+        raise _unreadable(path, error) from error
     if not long:
         yield read_audio(path)
     yield np.zeros(GAP, np.int16)
@@ -188,3 +193,7 @@ def _told(chunks: Iterator[NDArray[np.int16]], progress: Progress | None) -> Ite
         samples += len(pcm)
         if progress:
             progress(samples / SAMPLE_RATE)
+
+
+def _unreadable(path: Path, error: Exception) -> KwsError:
+    return KwsError(f"{path}: not a readable recording ({error}); remove it or record it again.")

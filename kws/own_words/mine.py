@@ -122,9 +122,9 @@ class Miner:
         beside = recording.with_suffix(".txt")
         track = labels or (beside if beside.is_file() else None)
         spoken = _words_of(project, track) if track else []
-        events, samples, identity = _listen(self._stream, recording, progress)
         if track:
-            require_within(spoken, samples, track, recording)
+            require_within(spoken, track, recording)
+        events, samples, identity = _listen(self._stream, recording, progress)
         result = Findings(recording, samples / SAMPLE_RATE, track is not None, len(events))
 
         cut = _cuts(recording)
